@@ -1,0 +1,1 @@
+//! The interpreter backend: long-lived worker processes of real CPythons.

@@ -1,0 +1,3 @@
+//! The `pycfs` binary: dispatches to the command line in the library.
+
+fn main() {}

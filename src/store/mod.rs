@@ -1,0 +1,1 @@
+//! The store: content-addressed, checksummed code templates on disk.
