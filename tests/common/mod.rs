@@ -1,0 +1,126 @@
+//! What integration tests share: the CPython interpreters of this machine, and running them.
+//!
+//! Invariant: nothing that is missing goes unsaid. Each lack prints a line `SKIPPED: reason`.
+
+// Each test binary uses its own part of this module.
+#![allow(dead_code)]
+// A test ends by panicking.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+use std::collections::BTreeMap;
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+use pycfs::pyc::Target;
+
+/// One working CPython for each covered version that this machine has, oldest first.
+///
+/// Looked for, in this order: `python3.X` on PATH, `$PYENV_ROOT/versions/*/bin/python3.X`,
+/// `$PYCFS_REFERENCES/bin/python3.X` (default `/opt/pycfs-references`). Says for each version that
+/// is missing that it is skipped; the caller tests the others.
+pub fn interpreters() -> Vec<(Target, PathBuf)> {
+    static FOUND: OnceLock<BTreeMap<Target, PathBuf>> = OnceLock::new();
+    let found = FOUND.get_or_init(|| {
+        Target::all()
+            .filter_map(|target| Some((target, find_interpreter(target)?)))
+            .collect()
+    });
+    for target in Target::all().filter(|target| !found.contains_key(target)) {
+        skipped(&format!("no CPython {target} found"));
+    }
+    found
+        .iter()
+        .map(|(target, path)| (*target, path.clone()))
+        .collect()
+}
+
+/// Says that a test, or a part of one, does not run, and why.
+pub fn skipped(reason: &str) {
+    println!("SKIPPED: {reason}");
+    eprintln!("SKIPPED: {reason}");
+}
+
+fn find_interpreter(target: Target) -> Option<PathBuf> {
+    let name = format!("python{target}");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut candidates: Vec<PathBuf> = env::split_paths(&path).map(|dir| dir.join(&name)).collect();
+    if let Some(root) = env::var_os("PYENV_ROOT") {
+        let mut versions: Vec<PathBuf> = std::fs::read_dir(Path::new(&root).join("versions"))
+            .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
+            .unwrap_or_default();
+        versions.sort();
+        candidates.extend(versions.iter().map(|dir| dir.join("bin").join(&name)));
+    }
+    let references = env::var_os("PYCFS_REFERENCES").unwrap_or("/opt/pycfs-references".into());
+    candidates.push(Path::new(&references).join("bin").join(&name));
+    candidates
+        .iter()
+        .filter(|candidate| candidate.is_file())
+        .find_map(|candidate| executable_of(candidate, target))
+}
+
+/// The real executable behind a candidate (which may be a shim), if it is a CPython of `target`.
+fn executable_of(candidate: &Path, target: Target) -> Option<PathBuf> {
+    let script = "import sys, os; print(sys.implementation.name, '%d.%d' % sys.version_info[:2]); \
+                  print(os.path.abspath(sys.executable))";
+    let output = command(candidate)
+        .args(["-S", "-c", script])
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    let (implementation, executable) = answer.trim_end().split_once('\n')?;
+    (output.status.success() && implementation == format!("cpython {target}"))
+        .then(|| PathBuf::from(executable))
+}
+
+/// A command for an interpreter, free of the caller's `PYTHON*` variables: UTF-8 file names and
+/// hash seed 0.
+pub fn command(interpreter: &Path) -> Command {
+    let mut command = Command::new(interpreter);
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("PYTHON") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("LC_ALL", "C.UTF-8")
+        .env("PYTHONHASHSEED", "0")
+        .env("PYTHONUTF8", "1");
+    command
+}
+
+/// Runs a script with arguments; panics with its standard error if it fails.
+pub fn run_script(interpreter: &Path, script: &str, arguments: &[&str]) -> Output {
+    let output = command(interpreter)
+        .arg("-B")
+        .arg("-c")
+        .arg(script)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{}: {error}", interpreter.display()));
+    assert!(
+        output.status.success(),
+        "{}: {}",
+        interpreter.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// The bytes that a text of hexadecimal digits stands for.
+pub fn from_hex(text: &str) -> Vec<u8> {
+    assert!(text.len().is_multiple_of(2), "odd hex: {text}");
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap())
+        .collect()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
