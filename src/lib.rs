@@ -4,6 +4,11 @@
 //! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled.
 
 pub mod compiler;
+pub mod fuse;
+pub mod inode;
 pub mod interpreter;
+pub mod operations;
 pub mod pyc;
+pub mod pycache;
 pub mod store;
+pub mod tree;
