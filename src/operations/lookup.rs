@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Attributes, CACHE_DIRECTORY, Operations, ttl};
+use crate::compiler::Refusal;
 use crate::inode::{Body, Inode};
 use crate::pyc::CacheName;
 use crate::pycache::{Absent, Ask, Pyc};
@@ -153,13 +154,12 @@ impl Operations {
     fn absent(&self, name: &OsStr, reason: &Absent) -> Error {
         match reason {
             Absent::NoSource(error) if error.errno == Errno::STALE => *error,
-            Absent::NoSource(_) | Absent::NoCompiler => Error::new("synthesize", Errno::NOENT),
-            Absent::Unsettled
-            | Absent::TooLarge
-            | Absent::Refused(_)
-            | Absent::Deadline
-            | Absent::Busy => {
-                log::info!("{} is absent: {reason}", name.display());
+            Absent::NoSource(_) | Absent::NoCompiler | Absent::Unsettled | Absent::Refused(Refusal::Rejected(_)) => {
+                log::debug!("{} is absent: {reason}", name.display());
+                Error::new("synthesize", Errno::NOENT)
+            }
+            Absent::TooLarge | Absent::Refused(_) | Absent::Deadline | Absent::Busy => {
+                log::warn!("{} is absent: {reason}", name.display());
                 Error::new("synthesize", Errno::NOENT)
             }
         }

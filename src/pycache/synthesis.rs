@@ -199,7 +199,6 @@ impl Synthesis {
             Some(entry) => entry,
             None => match self.store.get(&pyc.key) {
                 Lookup::Hit(entry) => {
-                    let entry = Arc::new(entry);
                     self.recent.put(pyc.key, Arc::clone(&entry));
                     entry
                 }
@@ -304,7 +303,6 @@ impl Synthesis {
             None => match self.store.get(&key) {
                 Lookup::Hit(entry) => {
                     Counters::add(&self.counters.store_hits);
-                    let entry = Arc::new(entry);
                     self.recent.put(key, Arc::clone(&entry));
                     Some(entry)
                 }
