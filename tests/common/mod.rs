@@ -7,6 +7,8 @@
 // A test ends by panicking.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod mounted;
+
 use std::collections::BTreeMap;
 use std::env;
 use std::path::{Path, PathBuf};
