@@ -18,6 +18,6 @@ pub const DIRECTORY_NAME: Duration = Duration::from_secs(300);
 /// The attributes of a file of the source.
 pub const FILE_ATTRIBUTES: Duration = Duration::from_micros(1);
 /// The attributes of a directory.
-pub const DIRECTORY_ATTRIBUTES: Duration = Duration::from_secs(1);
+pub const DIRECTORY_ATTRIBUTES: Duration = Duration::from_millis(100);
 /// The attributes of a pyc: replaced by each look-up, and its bytes never change.
 pub const PYC_ATTRIBUTES: Duration = Duration::from_secs(300);
