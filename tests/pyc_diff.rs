@@ -113,7 +113,7 @@ for source in sys.argv[1:]:
     let sources = [
         "class C:\n    def f(self):\n        x = 1\n        return x + self\n",
         "class C:\n    def f(self):\n        x = 1\n        return x - self\n",
-        "class C:\n    def f(self):\n        x = 1\n        return x + other\n",
+        "class C:\n    def f(self):\n        x = 1\n        return x + that\n",
         "class C:\n    def f(self):\n        x = 1\n\n        return x + self\n",
         "class C:\n    def f(self):\n        x = 'abc', 7000\n        return x + self\n",
         "class C:\n    def f(self):\n        x = 'abc', 7001\n        return x + self\n",
@@ -146,7 +146,7 @@ for source in sys.argv[1:]:
         assert_eq!(name.code, "<module>.C.f", "{target}");
         assert_eq!(name.line, Some(4), "{target} {name}");
 
-        // From 3.11 the class statement's last line is another one as well.
+        // From 3.11 the last line of the class statement, in the module, changes as well.
         let line = diff::differences(&graphs[0], &graphs[3], 9).pop().unwrap();
         assert_eq!(line.code, "<module>.C.f", "{target}");
         assert!(line.field.starts_with("co_linetable for offset "), "{line}");
