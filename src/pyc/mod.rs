@@ -2,10 +2,13 @@
 //!
 //! Knows CPython 3.6 to 3.15. Pure functions over bytes: no file is read or written here.
 
+pub mod diff;
 mod header;
+pub mod lines;
 mod magic;
 pub mod marshal;
 mod name;
+pub mod normalise;
 mod source_hash;
 mod target;
 mod template;

@@ -11,6 +11,7 @@ pub mod mounted;
 
 use std::collections::BTreeMap;
 use std::env;
+use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -111,6 +112,74 @@ pub fn run_script(interpreter: &Path, script: &str, arguments: &[&str]) -> Outpu
         String::from_utf8_lossy(&output.stderr)
     );
     output
+}
+
+/// Compiles an interpreter's standard library and gives `visit` each source's path, optimization
+/// level and marshal data. `choice` is `all` (each file at each level) or `N` (about N files, each
+/// at one level). Every second root code object is marshalled while something else refers to it,
+/// as an import does. Returns the number of sources that the interpreter itself refused.
+pub fn compile_library(
+    interpreter: &Path,
+    hash_seed: &str,
+    choice: &str,
+    mut visit: impl FnMut(&str, u8, &[u8]),
+) -> u64 {
+    const SCRIPT: &str = r#"
+import marshal, os, struct, sys, warnings
+warnings.simplefilter('ignore')
+library = os.path.dirname(os.__file__)
+files = []
+for root, directories, names in os.walk(library):
+    directories[:] = sorted(set(directories) - {'site-packages', 'dist-packages', '__pycache__'})
+    files += [os.path.join(root, name) for name in sorted(names) if name.endswith('.py')]
+if sys.argv[1] == 'all':
+    jobs = [(file, level) for file in files for level in (0, 1, 2)]
+else:
+    step = max(1, len(files) // int(sys.argv[1]))
+    jobs = [(file, number % 3) for number, file in enumerate(files[::step])]
+out, refused = sys.stdout.buffer, 0
+for number, (file, level) in enumerate(jobs):
+    with open(file, 'rb') as stream:
+        source = stream.read()
+    name = '<hole>'
+    try:
+        if number % 2:
+            code = compile(source, name, 'exec', dont_inherit=True, optimize=level)
+            data = marshal.dumps(code)
+        else:
+            data = marshal.dumps(compile(source, name, 'exec', dont_inherit=True, optimize=level))
+    except (SyntaxError, ValueError):
+        refused += 1
+        continue
+    path = os.fsencode(file)
+    out.write(struct.pack('<BII', level, len(path), len(data)) + path + data)
+out.write(struct.pack('<BII', 255, refused, 0))
+out.flush()
+"#;
+    let mut child = command(interpreter)
+        .env("PYTHONHASHSEED", hash_seed)
+        .args(["-B", "-c", SCRIPT, choice])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", interpreter.display()));
+    let mut stream = BufReader::new(child.stdout.take().unwrap());
+    let refused = loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).unwrap();
+        let [level, a, b, c, d, e, f, g, h] = head;
+        let first = u32::from_le_bytes([a, b, c, d]);
+        if level == 255 {
+            break first.into();
+        }
+        let mut path = vec![0; first as usize];
+        let mut data = vec![0; u32::from_le_bytes([e, f, g, h]) as usize];
+        stream.read_exact(&mut path).unwrap();
+        stream.read_exact(&mut data).unwrap();
+        visit(&String::from_utf8_lossy(&path), level, &data);
+    };
+    assert!(child.wait().unwrap().success());
+    refused
 }
 
 /// The bytes that a text of hexadecimal digits stands for.
