@@ -7,3 +7,4 @@ pub mod compiler;
 pub mod interpreter;
 pub mod pyc;
 pub mod store;
+pub mod sys;
