@@ -19,7 +19,7 @@ use super::{logging, notify};
 use crate::compiler::Compiler;
 use crate::control::{Request, Server};
 use crate::fuse::Session;
-use crate::interpreter::Backend;
+use crate::interpreter::{self, Interpreter, Search};
 use crate::operations::Operations;
 use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
@@ -41,8 +41,10 @@ pub(super) fn serve(
     })?;
     raise_descriptor_limit();
     let store = open_store(&options)?;
-    let backend = Arc::new(Backend::open(options.interpreters.clone()));
-    backend.hide(&place.mount_point);
+    let backend = Arc::new(Interpreter::open(interpreter::Options {
+        search: Search::of_process(options.interpreters.clone()),
+        ..interpreter::Options::default()
+    }));
     let (synthesis, threads) = Synthesis::start(
         Arc::clone(&backend) as Arc<dyn Compiler>,
         Arc::clone(&store),
@@ -52,11 +54,12 @@ pub(super) fn serve(
     .map_err(Error::system("start the threads"))?;
     let workers = Arc::clone(&backend);
     let operations = Arc::new(Operations::new(root, synthesis, place.own.clone(), move |process| {
-        workers.is_worker(process)
+        workers.pids().contains(&process)
     }));
 
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::system("handle signals"))?;
     let attached = attach(&place.source, &place.mount_point, &options)?;
+    backend.set_hidden(vec![place.mount_point.clone()]);
     let session = Session::new(Arc::clone(&operations), attached.device, options.threads).map_err(|cause| {
         let _ = detach(&attached.entry, true);
         Error::System { doing: "shake hands with the kernel", cause }
