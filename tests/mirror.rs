@@ -7,10 +7,10 @@ use common::mounted::{Mounted, succeed};
 use common::skipped;
 use rustix::fs::{AtFlags, Mode, OFlags, StatxFlags};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -316,9 +316,8 @@ fn another_user_gets_what_the_source_grants_and_no_more() {
         std::os::unix::process::CommandExt::gid(&mut cat, NOBODY);
         cat.output().unwrap().status.success()
     };
-    for (path, real_too) in [("open.py", true), ("secret.py", true), ("group.py", true), ("closed/in.py", true)] {
+    for path in ["open.py", "secret.py", "group.py", "closed/in.py"] {
         assert_eq!(read(mounted.source().join(path)), read(mounted.mount_point().join(path)), "{path}");
-        assert!(real_too);
     }
     let Some((target, _)) = common::interpreters().pop() else { return };
     let tag = target.cache_tag();
@@ -432,7 +431,7 @@ fn inode_numbers_are_stable_across_remounts() {
 
 #[test]
 fn a_mount_over_the_source_itself_shows_the_source() {
-    let Some(mut mounted) = Mounted::prepared() else { return };
+    let Some(mounted) = Mounted::prepared() else { return };
     mounted.write("pkg/m.py", "x = 1\n");
     let source = mounted.source().to_owned();
     let mut mount = common::mounted::pycfs();
@@ -442,8 +441,6 @@ fn a_mount_over_the_source_itself_shows_the_source() {
     assert!(source.join("pkg/__pycache__").is_dir());
     succeed(common::mounted::pycfs().arg("umount").arg(&source));
     assert!(!source.join("pkg/__pycache__").exists(), "nothing was written into the tree");
-    let _ = mounted.status();
-    let _ = &mut mounted;
 }
 
 #[test]
@@ -491,5 +488,4 @@ fn statx_gives_the_same_times_to_the_nanosecond() {
         };
         assert_eq!(times(mounted.source()), times(mounted.mount_point()), "{name}");
     }
-    assert_eq!(OsStr::from_bytes(b"x"), "x");
 }

@@ -45,6 +45,11 @@ pub fn skipped(reason: &str) {
     eprintln!("SKIPPED: {reason}");
 }
 
+/// Where `scripts/references.sh` puts the reference interpreters.
+pub fn references() -> PathBuf {
+    env::var_os("PYCFS_REFERENCES").map_or_else(|| "/opt/pycfs-references".into(), PathBuf::from)
+}
+
 fn find_interpreter(target: Target) -> Option<PathBuf> {
     let name = format!("python{target}");
     let path = env::var_os("PATH").unwrap_or_default();
@@ -56,8 +61,7 @@ fn find_interpreter(target: Target) -> Option<PathBuf> {
         versions.sort();
         candidates.extend(versions.iter().map(|dir| dir.join("bin").join(&name)));
     }
-    let references = env::var_os("PYCFS_REFERENCES").unwrap_or("/opt/pycfs-references".into());
-    candidates.push(Path::new(&references).join("bin").join(&name));
+    candidates.push(references().join("bin").join(&name));
     candidates
         .iter()
         .filter(|candidate| candidate.is_file())

@@ -25,9 +25,14 @@ pub fn can_mount() -> bool {
     }
 }
 
-/// The program under test.
+/// The program under test. It finds the same interpreters as the tests do.
 pub fn pycfs() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_pycfs"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pycfs"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let references = super::references().join("bin");
+    let all = std::env::join_paths(std::env::split_paths(&path).chain([references])).unwrap();
+    command.env("PATH", all);
+    command
 }
 
 /// A source tree, a mount of it, and the daemon behind it.
