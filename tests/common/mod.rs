@@ -24,15 +24,21 @@ use pycfs::pyc::Target;
 /// `$PYCFS_REFERENCES/bin/python3.X` (default `/opt/pycfs-references`). Says for each version that
 /// is missing that it is skipped; the caller tests the others.
 pub fn interpreters() -> Vec<(Target, PathBuf)> {
+    let found = interpreters_quietly();
+    for target in Target::all().filter(|target| !found.iter().any(|(other, _)| other == target)) {
+        skipped(&format!("no CPython {target} found"));
+    }
+    found
+}
+
+/// As [`interpreters`], without a word about those that are missing.
+pub fn interpreters_quietly() -> Vec<(Target, PathBuf)> {
     static FOUND: OnceLock<BTreeMap<Target, PathBuf>> = OnceLock::new();
     let found = FOUND.get_or_init(|| {
         Target::all()
             .filter_map(|target| Some((target, find_interpreter(target)?)))
             .collect()
     });
-    for target in Target::all().filter(|target| !found.contains_key(target)) {
-        skipped(&format!("no CPython {target} found"));
-    }
     found
         .iter()
         .map(|(target, path)| (*target, path.clone()))
