@@ -31,7 +31,7 @@ def load_codecs():
 
 def load_teller():
     load_codecs()
-    import py_compile
+    import py_compile, tokenize
     # Formatting loads modules as it goes: have them all before the library is out of reach.
     for sample in (b'a b\n', b'fro x in y: pass\n', b' x\n', b'return\n', b'"\xff"\n'):
         try:
@@ -42,22 +42,32 @@ def load_teller():
 
 
 def source_line(source, number):
-    # What the interpreter shows of the file when it can read it by its name.
-    lines = source.replace(b'\r\n', b'\n').replace(b'\r', b'\n').split(b'\n')
-    if not 0 < number <= len(lines):
+    # What the interpreter shows of a file when it can read it by its name: up to 999 bytes, since
+    # gh-124188 the line's start in the source's encoding, before that its end, if that is UTF-8.
+    line = source.replace(b'\r\n', b'\n').replace(b'\r', b'\n').split(b'\n', number)[number - 1:]
+    if not line:
         return None
-    line = lines[number - 1]
-    if number < len(lines):
-        line += b'\n'
-    if sys.version_info < (3, 10):
-        line = line.lstrip(b' \t\f')
-    return line.decode('utf-8', 'replace')
+    line = b'\n'.join([line[0], b'']) if len(line) > 1 else line[0]
+    version = sys.version_info[:3]
+    if version < (3, 12, 7) or version == (3, 13, 0):
+        try:
+            return line[(len(line) - 1) // 999 * 999:].decode('utf-8')
+        except UnicodeDecodeError:
+            return None
+    import io, tokenize
+    encoding = tokenize.detect_encoding(io.BytesIO(source).readline)[0]
+    if number == 1 and line.startswith(b'\xef\xbb\xbf'):
+        line = line[3:]
+    return line[:999].decode(encoding, 'replace')
 
 
 def tell(error_class, error, source, placeholder, name):
     if isinstance(error, SyntaxError):
-        if error.text is None and error.lineno and error.filename == placeholder:
-            error.text = source_line(source, error.lineno)
+        if error.text is None and error.lineno and error.lineno > 0 and error.filename == placeholder:
+            try:
+                error.text = source_line(source, error.lineno)
+            except Exception:
+                pass
         if error.filename == placeholder:
             error.filename = name
     return error_class(type(error), error, name).msg
