@@ -7,6 +7,7 @@ mod compile;
 mod gc;
 mod mount;
 mod mount_helper;
+mod python_choice;
 mod status;
 mod store_owner;
 mod umount;
