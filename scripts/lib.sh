@@ -6,6 +6,7 @@
 REPOSITORY="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 SCRIPTS="$REPOSITORY/scripts"
 REFERENCES="${PYCFS_REFERENCES:-/opt/pycfs-references}"
+APPTREE="${PYCFS_APPTREE:-$REPOSITORY/target/apptree}"
 # CPython's own caching is what the scripts look at: a setting that turns it off would hide it.
 unset PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX PYTHONOPTIMIZE PYTHONPATH PYTHONHOME PYTHONSTARTUP
 
@@ -193,6 +194,14 @@ if sys.implementation.name == "cpython" and sys.version_info >= (3, 6): print("%
 version_of() { "$1" -I -S -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 release_of() { "$1" -I -S -c 'import sys; print(sys.version.split()[0])'; }
+
+# The application tree (scripts/apptree.sh) that fits an interpreter.
+app_tree_for() {
+    case "$(version_of "$1")" in
+    3.[678]) printf '%s/old\n' "$APPTREE" ;;
+    *) printf '%s/new\n' "$APPTREE" ;;
+    esac
+}
 
 # An interpreter for the scripts' own drivers (3.6 or newer).
 any_python() {

@@ -16,6 +16,7 @@ KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The mirror that this machine's apt uses for its own distribution (deb822 and one-line sources).
 apt_mirror() {
+    # shellcheck disable=SC2016  # the braces are apt's
     apt-get indextargets --format '$(CREATED_BY) $(SITE)' |
         awk '$1 == "Packages" && $2 ~ /\/debian\/?$/ { print $2; exit }'
 }
@@ -66,7 +67,7 @@ make_relocated() {
     local system="$1" final="$2" version="$3" loader libraries
     loader="$(cd "$system" && find usr/lib usr/lib64 -name 'ld-linux*.so.*' ! -type d | head -n 1)"
     libraries="$(cd "$system" && dirname "$(find usr/lib -name libc.so.6 | head -n 1)")"
-    [ -n "$loader" ] && [ -n "$libraries" ] || die "no loader or libc below $system"
+    if [ -z "$loader" ] || [ -z "$libraries" ]; then die "no loader or libc below $system"; fi
     # DT_RPATH, not DT_RUNPATH: it holds for what the extension modules load, too.
     patchelf --set-interpreter "$final/$loader" --force-rpath --set-rpath "$final/$libraries" \
         "$system/usr/bin/python$version"
