@@ -87,7 +87,7 @@ forget_mount() {
 # Called by the trap of each script; a script's own steps go to a function `on_exit`.
 clean_up() {
     local status=$? each
-    trap - EXIT INT TERM HUP
+    trap - EXIT INT TERM HUP ERR
     set +e
     if declare -F on_exit >/dev/null; then on_exit; fi
     for each in "${MOUNTS[@]}"; do
@@ -115,6 +115,8 @@ start_work() {
     WORK="$(mktemp -d "${TMPDIR:-/tmp}/pycfs-$(basename "$0" .sh).XXXXXX")"
     chmod 755 "$WORK"
     trap clean_up EXIT
+    set -E
+    trap 'printf "%s: line %d: status %d\n" "$(basename "$0")" "$LINENO" "$?" >&2' ERR
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 }
