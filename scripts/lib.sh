@@ -57,6 +57,7 @@ same() {
 
 # The last line of each script; the exit status says the same.
 finish() {
+    trap - ERR
     if [ "$SKIPPED" -gt 0 ]; then printf '%d skipped\n' "$SKIPPED"; fi
     printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
     [ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
@@ -116,7 +117,7 @@ start_work() {
     chmod 755 "$WORK"
     trap clean_up EXIT
     set -E
-    trap 'printf "%s: line %d: status %d\n" "$(basename "$0")" "$LINENO" "$?" >&2' ERR
+    trap 'printf "line %d: status %d\n" "$LINENO" "$?" >&2' ERR
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
 }
