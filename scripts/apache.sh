@@ -227,7 +227,6 @@ read -r good other lost _ longest <"$WORK/load"
 same "the daemon killed during 600 requests: each gets an answer" "600 0" "$((good + other + lost)) $lost"
 check "none waits ($good right, $other errors, longest $longest s)" test "$longest" -le 15
 timeout 30 "$PYCFS" umount "$WWW" 2>/dev/null || timeout 30 umount "$WWW" 2>/dev/null || true
-forget_mount "$WWW"
 check "the dead mount can be taken away" sh -c "! grep -q ' $WWW ' /proc/self/mounts"
 mount_tree "$SITE" "$WWW"
 same "after the next mount the running Apache serves again" "$expected" "$(body /cgi/index.cgi)"

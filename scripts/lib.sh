@@ -14,7 +14,6 @@ PASSED=0
 FAILED=0
 SKIPPED=0
 WORK=""
-MOUNTS=()
 CHILDREN=()
 
 die() {
@@ -77,25 +76,20 @@ wait_until() {
     done
 }
 
-forget_mount() {
-    local kept=() each
-    for each in "${MOUNTS[@]}"; do
-        if [ "$each" != "$1" ]; then kept+=("$each"); fi
-    done
-    MOUNTS=("${kept[@]}")
-}
-
 # Called by the trap of each script; a script's own steps go to a function `on_exit`.
 clean_up() {
     local status=$? each
     trap - EXIT INT TERM HUP ERR
     set +e
     if declare -F on_exit >/dev/null; then on_exit; fi
-    for each in "${MOUNTS[@]}"; do
-        is_mounted "$each" || continue
-        timeout 20 umount "$each" 2>/dev/null || timeout 20 fusermount3 -u "$each" 2>/dev/null ||
-            umount --lazy "$each" 2>/dev/null || fusermount3 -uz "$each"
-    done
+    local place
+    if [ -n "$WORK" ]; then
+        # Whatever is mounted below the folder, the last one first; a dead mount can lie below a living one.
+        for place in $(awk -v below="$WORK/" 'index($2, below) == 1 { print $2 }' /proc/self/mounts | tac); do
+            timeout 20 umount "$place" 2>/dev/null || timeout 20 fusermount3 -u "$place" 2>/dev/null ||
+                umount --lazy "$place" 2>/dev/null || fusermount3 -uz "$place"
+        done
+    fi
     for each in "${CHILDREN[@]}"; do
         if is_running "$each"; then kill "$each" 2>/dev/null; fi
     done
@@ -141,8 +135,7 @@ mount_tree() {
     options="store=$store${options:+,$options}"
     if [ "$(id -u)" -eq 0 ]; then options="allow_other,$options"; fi
     timeout 60 "$PYCFS" mount -o "$options" "$source" "$target" </dev/null
-    is_mounted "$target" || return 1
-    MOUNTS+=("$target")
+    is_mounted "$target"
 }
 
 unmount_tree() {
@@ -150,8 +143,7 @@ unmount_tree() {
     pid="$(daemon_pid "$1" || true)"
     timeout 60 "$PYCFS" umount "$1"
     if [ -n "$pid" ]; then wait_until 20 not_running "$pid"; fi
-    if is_mounted "$1"; then return 1; fi
-    forget_mount "$1"
+    ! is_mounted "$1"
 }
 
 # field NAME FILE: the first value of that key anywhere in a JSON document.
