@@ -236,7 +236,8 @@ fn failing_calls_fail_with_the_same_errno() {
             Mode::empty(),
         ))
     };
-    let cases: Vec<(&str, Box<dyn Fn(&Path) -> i32>)> = vec![
+    type Call = Box<dyn Fn(&Path) -> i32>;
+    let cases: Vec<(&str, Call)> = vec![
         ("stat", Box::new(|p| errno(rustix::fs::stat(p)))),
         ("lstat", Box::new(|p| errno(rustix::fs::lstat(p)))),
         ("open", Box::new(move |p| open(p, OFlags::RDONLY))),

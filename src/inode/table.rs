@@ -163,10 +163,7 @@ impl Table {
             number = number::foreign(attr, true);
         }
         let mut table = self.held.lock();
-        loop {
-            let Some(held) = table.get_mut(&number) else {
-                break;
-            };
+        while let Some(held) = table.get_mut(&number) {
             if let Body::Real(real) = &held.inode.body {
                 let mut real = real.lock();
                 let same = (real.identity.dev, real.identity.ino)

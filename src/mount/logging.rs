@@ -25,7 +25,8 @@ pub fn start(foreground: bool, file: Option<&Path>) -> Result<(), Error> {
         })?;
         builder.target(Target::Pipe(Box::new(log)));
     } else if !foreground {
-        return Ok(to_syslog(&mut builder));
+        to_syslog(&mut builder);
+        return Ok(());
     }
     install(&mut builder);
     Ok(())

@@ -33,6 +33,8 @@ pub struct Options {
     pub mode: InvalidationMode,
     /// Interpreters to use before those that are found.
     pub interpreters: Vec<PathBuf>,
+    /// Whether imported modules are compiled before anybody asks for them.
+    pub ahead: bool,
     /// Targets that listings show from the start.
     pub targets: Vec<Target>,
     /// Threads that serve requests.
@@ -57,6 +59,7 @@ impl Options {
             compile_timeout: Duration::from_secs(60),
             mode: InvalidationMode::Timestamp,
             interpreters: Vec::new(),
+            ahead: true,
             targets: Vec::new(),
             threads: 4,
             log: None,
@@ -124,6 +127,8 @@ impl Options {
                     .filter(|threads| (1..=64).contains(threads))
                     .ok_or_else(|| Error::Usage("threads must be from 1 to 64".to_owned()))?;
             }
+            "ahead" => self.ahead = true,
+            "no_ahead" => self.ahead = false,
             "log" => self.log = Some(PathBuf::from(required()?)),
             // What fstab and mount(8) pass to every filesystem, or what is always so here.
             "ro"

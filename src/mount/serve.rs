@@ -227,6 +227,7 @@ fn synthesis_options(options: &Options, backend: &dyn Compiler) -> pycache::Opti
         mode: options.mode,
         deadline: options.deadline,
         compile_timeout: options.compile_timeout,
+        ahead: options.ahead,
         listed,
         ..default
     }

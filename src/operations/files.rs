@@ -2,10 +2,12 @@
 
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
+use std::sync::OnceLock;
 
 use super::Operations;
 use super::handles::Handle;
 use crate::inode::{Body, Inode};
+use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, Time};
 
 /// An opened file.
@@ -24,10 +26,8 @@ impl Operations {
         match &inode.body {
             Body::Pyc(pyc) => {
                 let pyc = pyc.read().clone();
-                // Without the bytes the reader walks again and finds the entry made or absent.
-                let bytes = self.synthesis.bytes(&pyc).ok_or_else(Error::stale)?;
                 Ok(Opened {
-                    handle: self.handles.add(Handle::Pyc(bytes)),
+                    handle: self.handles.add(Handle::Pyc(pyc, OnceLock::new())),
                     keep_cache: true,
                 })
             }
@@ -85,7 +85,8 @@ impl Operations {
                 buffer.truncate(count);
                 Ok(())
             }
-            Handle::Pyc(bytes) => {
+            Handle::Pyc(pyc, bytes) => {
+                let bytes = self.pyc_bytes(pyc, bytes)?;
                 let start = usize::try_from(offset)
                     .unwrap_or(usize::MAX)
                     .min(bytes.len());
@@ -95,6 +96,16 @@ impl Operations {
             }
             Handle::Directory(_) => Err(Error::new("read", Errno::ISDIR)),
         }
+    }
+
+    /// The bytes of an open pyc. When no cache holds the code any more, `ESTALE`: a reader that
+    /// opens it again has it compiled again, and an interpreter compiles for itself.
+    fn pyc_bytes<'a>(&self, pyc: &Pyc, bytes: &'a OnceLock<Vec<u8>>) -> Result<&'a [u8], Error> {
+        if let Some(bytes) = bytes.get() {
+            return Ok(bytes);
+        }
+        let found = self.synthesis.bytes(pyc).ok_or_else(Error::stale)?;
+        Ok(bytes.get_or_init(|| found))
     }
 
     /// Finds data or a hole in a file (`SEEK_DATA`, `SEEK_HOLE`); other positions are the kernel's.
@@ -111,8 +122,8 @@ impl Operations {
                 };
                 rustix::fs::seek(file, position).map_err(fail)?
             }
-            Handle::Pyc(bytes) => {
-                let end = bytes.len() as u64;
+            Handle::Pyc(pyc, _) => {
+                let end = pyc.size;
                 match (from < end, hole) {
                     (false, _) => return Err(fail(Errno::NXIO)),
                     (true, true) => end,

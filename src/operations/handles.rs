@@ -2,10 +2,11 @@
 
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 
 use super::directories::Listed;
+use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, SourceFile};
 
 /// What is open.
@@ -13,8 +14,9 @@ pub(super) enum Handle {
     /// A file of the real tree: reads go to this descriptor, so an open file never changes
     /// underneath its reader but by writes to that very file.
     File(SourceFile),
-    /// The bytes of a pyc.
-    Pyc(Vec<u8>),
+    /// A pyc, and its bytes once they were read. The kernel keeps the pages of a pyc as long as it
+    /// can, so most opens of one never read.
+    Pyc(Arc<Pyc>, OnceLock<Vec<u8>>),
     /// A directory: its entries as they were when reading began.
     Directory(Mutex<Option<Arc<Vec<Listed>>>>),
 }
@@ -51,7 +53,7 @@ impl Handles {
     pub(super) fn stat(&self, number: u64) -> Option<Result<Attr, Error>> {
         match self.get(number)?.as_ref() {
             Handle::File(file) => Some(file.stat()),
-            Handle::Pyc(_) | Handle::Directory(_) => None,
+            Handle::Pyc(..) | Handle::Directory(_) => None,
         }
     }
 }

@@ -55,10 +55,15 @@ impl Refused {
 /// Serves the queue until it is closed.
 pub fn serve(synthesis: &Synthesis, queue: &Receiver<Work>) {
     for work in queue {
-        let outcome = catch_unwind(AssertUnwindSafe(|| compile(synthesis, &work)))
-            .unwrap_or_else(|_| Err(Refusal::Failed("the compiler panicked".to_owned())));
-        synthesis.land(&work.key, outcome.map_err(Absent::from));
+        compile_and_land(synthesis, &work);
     }
+}
+
+/// Compiles, and answers all who wait for it.
+pub fn compile_and_land(synthesis: &Synthesis, work: &Work) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| compile(synthesis, work)))
+        .unwrap_or_else(|_| Err(Refusal::Failed("the compiler panicked".to_owned())));
+    synthesis.land(&work.key, outcome.map_err(Absent::from));
 }
 
 fn compile(synthesis: &Synthesis, work: &Work) -> Result<Arc<Entry>, Refusal> {

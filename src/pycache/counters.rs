@@ -38,6 +38,8 @@ counters! {
     compiles,
     /// Compiles that gave code.
     compiled,
+    /// Of the compiles, those that were run before a reader asked.
+    compiled_ahead,
     /// Sources read and hashed.
     hashed,
     /// Absent: no source of that name.

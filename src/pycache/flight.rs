@@ -5,6 +5,7 @@
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::store::Key;
 
@@ -22,13 +23,30 @@ impl<W> Default for Flights<W> {
 }
 
 impl<W> Flights<W> {
-    /// Adds a waiter. True for the first one: the caller starts the compile, and must end the
-    /// flight with [`Flights::land`] whatever happens.
+    /// Adds a waiter. True if there was no such flight: the caller starts the compile, and must
+    /// end the flight with [`Flights::land`] whatever happens.
     pub fn join(&self, key: Key, waiter: W) -> bool {
-        let mut waiting = self.waiting.lock();
-        let waiters = waiting.entry(key).or_default();
-        waiters.push(waiter);
-        waiters.len() == 1
+        match self.waiting.lock().entry(key) {
+            Entry::Occupied(mut flight) => {
+                flight.get_mut().push(waiter);
+                false
+            }
+            Entry::Vacant(place) => {
+                place.insert(vec![waiter]);
+                true
+            }
+        }
+    }
+
+    /// Starts a flight that nobody waits for yet, as [`Flights::join`] does; false if there is one.
+    pub fn begin(&self, key: Key) -> bool {
+        match self.waiting.lock().entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(Vec::new());
+                true
+            }
+        }
     }
 
     /// Ends a flight and gives all who waited.

@@ -7,11 +7,14 @@
 //! certain bytes do not compile.
 
 mod absent;
+mod ahead;
+mod answers;
 mod compile;
 mod counters;
 mod deadline;
 mod entry;
 mod flight;
+mod imports;
 mod recent;
 mod synthesis;
 mod version;

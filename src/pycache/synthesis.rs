@@ -16,6 +16,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::absent::Absent;
+use super::ahead::Ahead;
+use super::answers::Answers;
 use super::compile::{self, Refused, Work};
 use super::counters::Counters;
 use super::deadline::{Clock, Pending};
@@ -35,7 +37,7 @@ const READS: usize = 4;
 /// Threads that read sources and the store.
 const READERS: usize = 4;
 /// Bytes of templates held in memory.
-const RECENT_BYTES: usize = 20 << 20;
+const RECENT_BYTES: usize = 8 << 20;
 
 /// How the synthesis behaves.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Options {
     pub largest_source: u64,
     /// Compiles that run at once.
     pub compile_threads: usize,
+    /// Whether modules that a compiled one imports are compiled before anybody asks for them.
+    pub ahead: bool,
     /// Targets shown in listings from the start.
     pub listed: Vec<Target>,
 }
@@ -64,6 +68,7 @@ impl Default for Options {
             compile_threads: std::thread::available_parallelism()
                 .map_or(2, usize::from)
                 .clamp(2, 8),
+            ahead: true,
             listed: Vec::new(),
         }
     }
@@ -88,10 +93,17 @@ pub type Answer = Result<Arc<Pyc>, Absent>;
 
 struct Waiter {
     ask: Ask,
-    source: Attr,
-    known: Known,
+    seen: Seen,
     hash: Option<[u8; 8]>,
     pending: Arc<Pending>,
+}
+
+/// A version of a source as it was seen.
+struct Seen {
+    source: Attr,
+    known: Known,
+    /// When: before anything of it was read.
+    at: Time,
 }
 
 /// The synthesis for one mount.
@@ -106,7 +118,9 @@ pub struct Synthesis {
     mount_point: OsString,
     options: Options,
     versions: Versions,
+    answers: Answers,
     flights: Flights<Waiter>,
+    ahead: Ahead,
     clock: Clock,
     asks: Sender<(Ask, Arc<Pending>)>,
     work: Mutex<Option<Sender<Work>>>,
@@ -142,7 +156,9 @@ impl Synthesis {
             in_use: AtomicU64::new(0),
             options,
             versions: Versions::default(),
+            answers: Answers::default(),
             flights: Flights::default(),
+            ahead: Ahead::default(),
             clock: Clock::default(),
             asks,
             work: Mutex::new(Some(work)),
@@ -160,6 +176,16 @@ impl Synthesis {
             clock
                 .clock
                 .run(|| Counters::add(&clock.counters.absent_deadline));
+        })?;
+        let ahead = Arc::clone(&synthesis);
+        threads.spawn("ahead", move || {
+            ahead.ahead.run(|ask| {
+                // A panic costs this module's turn only; a reader that asks for it is served.
+                let outcome = catch_unwind(AssertUnwindSafe(|| ahead.compile_ahead(&ask)));
+                if outcome.is_err() {
+                    log::error!("compiling ahead panicked");
+                }
+            });
         })?;
         for _ in 0..READERS {
             let (synthesis, queue, stopped) =
@@ -236,11 +262,8 @@ impl Synthesis {
         }
     }
 
-    /// The answer when the source's version is known and its code is in memory.
+    /// The answer when it was given before and the source has not changed since.
     fn warm(&self, ask: &Ask) -> Option<Arc<Pyc>> {
-        if self.options.mode != InvalidationMode::Timestamp {
-            return None;
-        }
         let source = ask
             .dir
             .stat(OsStr::from_bytes(&ask.name.source_name()))
@@ -248,13 +271,23 @@ impl Synthesis {
         if source.kind != Kind::File {
             return None;
         }
-        let known = self.versions.get(&source, Time::now())?;
-        let key = self.key(&ask.name, &known.digest)?;
-        let entry = self.recent.get(&key)?;
-        self.note_use(ask.name.target, ask.name.level);
-        Some(Arc::new(
-            self.pyc(ask, &key, &entry, source, known.acl, None),
-        ))
+        let pyc = self.answers.get(ask, &source, Time::now())?;
+        // The directory may have been renamed since.
+        (*pyc.file_name == *self.file_name(ask)).then_some(pyc)
+    }
+
+    /// The file name in the code: the source's path as a reader has it.
+    fn file_name(&self, ask: &Ask) -> OsString {
+        let mut name = self.mount_point.clone().into_vec();
+        for part in [ask.path.as_bytes(), &ask.name.source_name()] {
+            if !part.is_empty() {
+                if name.last() != Some(&b'/') {
+                    name.push(b'/');
+                }
+                name.extend_from_slice(part);
+            }
+        }
+        OsString::from_vec(name)
     }
 
     fn serve(&self, queue: &Receiver<(Ask, Arc<Pending>)>, stopped: &Receiver<()>) {
@@ -280,16 +313,16 @@ impl Synthesis {
 
     /// Reads the source and finds or orders its code.
     fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<(), Absent> {
-        let (source, known, mut bytes) = self.version(&ask)?;
+        let (seen, mut bytes) = self.version(&ask)?;
         let key = self
-            .key(&ask.name, &known.digest)
+            .key(&ask.name, &seen.known.digest)
             .ok_or(Absent::NoCompiler)?;
         self.note_use(ask.name.target, ask.name.level);
         let mut hash = None;
         if self.options.mode != InvalidationMode::Timestamp && ask.name.target != Target::OLDEST {
             let content = match bytes.take() {
                 Some(content) => content,
-                None => self.read_again(&ask, &known.digest)?,
+                None => self.read_again(&ask, &seen.known.digest)?,
             };
             let magic = crate::pyc::magic_of(ask.name.target);
             hash = Some(source_hash(ask.name.target, magic, &content));
@@ -310,8 +343,8 @@ impl Synthesis {
             },
         };
         if let Some(entry) = entry {
-            let pyc = self.pyc(&ask, &key, &entry, source, known.acl, hash);
-            self.answer(pending, Ok(Arc::new(pyc)));
+            let pyc = self.pyc(&ask, &key, &entry, &seen, hash);
+            self.answer(pending, Ok(pyc));
             return Ok(());
         }
         Counters::add(&self.counters.misses);
@@ -320,20 +353,16 @@ impl Synthesis {
         }
         let content = match bytes {
             Some(content) => content,
-            None => self.read_again(&ask, &known.digest)?,
+            None => self.read_again(&ask, &seen.known.digest)?,
         };
-        let job = Job {
-            source: content.into(),
-            target: ask.name.target,
-            level: ask.name.level,
-            timeout: self.options.compile_timeout,
-            explain: None,
-        };
+        if self.options.ahead {
+            self.ahead.note(&ask, &content);
+        }
+        let job = self.job(&ask, content);
         let pending = Arc::clone(pending);
         let waiter = Waiter {
             ask,
-            source,
-            known,
+            seen,
             hash,
             pending,
         };
@@ -341,6 +370,39 @@ impl Synthesis {
             self.order(Work { key, job });
         }
         Ok(())
+    }
+
+    /// Compiles what a reader will ask for, unless it is there or on its way.
+    fn compile_ahead(&self, ask: &Ask) -> Result<(), Absent> {
+        let (seen, bytes) = self.version(ask)?;
+        let key = self
+            .key(&ask.name, &seen.known.digest)
+            .ok_or(Absent::NoCompiler)?;
+        let known = self.recent.get(&key).is_some() || self.refused.get(&key).is_some();
+        if known || matches!(self.store.get(&key), Lookup::Hit(_)) {
+            return Ok(());
+        }
+        let content = match bytes {
+            Some(content) => content,
+            None => self.read_again(ask, &seen.known.digest)?,
+        };
+        self.ahead.note(ask, &content);
+        if self.flights.begin(key) {
+            Counters::add(&self.counters.compiled_ahead);
+            let job = self.job(ask, content);
+            compile::compile_and_land(self, &Work { key, job });
+        }
+        Ok(())
+    }
+
+    fn job(&self, ask: &Ask, content: Vec<u8>) -> Job {
+        Job {
+            source: content.into(),
+            target: ask.name.target,
+            level: ask.name.level,
+            timeout: self.options.compile_timeout,
+            explain: None,
+        }
     }
 
     fn order(&self, work: Work) {
@@ -357,20 +419,15 @@ impl Synthesis {
         for waiter in self.flights.land(key) {
             let Waiter {
                 ask,
-                source,
-                known,
+                seen,
                 hash,
                 pending,
             } = waiter;
-            self.answer(
-                &pending,
-                match &outcome {
-                    Ok(entry) => Ok(Arc::new(
-                        self.pyc(&ask, key, entry, source, known.acl, hash),
-                    )),
-                    Err(absent) => Err(absent.clone()),
-                },
-            );
+            let answer = match &outcome {
+                Ok(entry) => Ok(self.pyc(&ask, key, entry, &seen, hash)),
+                Err(absent) => Err(absent.clone()),
+            };
+            self.answer(&pending, answer);
         }
     }
 
@@ -384,7 +441,7 @@ impl Synthesis {
     }
 
     /// The source's version now, what is known of it, and its bytes if they had to be read.
-    fn version(&self, ask: &Ask) -> Result<(Attr, Known, Option<Vec<u8>>), Absent> {
+    fn version(&self, ask: &Ask) -> Result<(Seen, Option<Vec<u8>>), Absent> {
         for _ in 0..READS {
             let file = match open(ask) {
                 Err(error) if error.errno == Errno::STALE => continue,
@@ -395,9 +452,9 @@ impl Synthesis {
                 return Err(Absent::TooLarge);
             }
             // The clock is read before the source: what changes later is recent by this time.
-            let now = Time::now();
-            if let Some(known) = self.versions.get(&source, now) {
-                return Ok((source, known, None));
+            let at = Time::now();
+            if let Some(known) = self.versions.get(&source, at) {
+                return Ok((Seen { source, known, at }, None));
             }
             let bytes = match file.read_whole(self.options.largest_source) {
                 Err(error) if error.errno == Errno::AGAIN => continue,
@@ -408,8 +465,8 @@ impl Synthesis {
                 digest: Digest::of(&bytes),
                 acl: tree::xattr::read_acl(&file).map(Arc::from),
             };
-            self.versions.put(&source, now, known.clone());
-            return Ok((source, known, Some(bytes)));
+            self.versions.put(&source, at, known.clone());
+            return Ok((Seen { source, known, at }, Some(bytes)));
         }
         Err(Absent::Unsettled)
     }
@@ -437,10 +494,10 @@ impl Synthesis {
         ask: &Ask,
         key: &Key,
         entry: &Entry,
-        source: Attr,
-        acl: Option<Arc<[u8]>>,
+        seen: &Seen,
         hash: Option<[u8; 8]>,
-    ) -> Pyc {
+    ) -> Arc<Pyc> {
+        let source = seen.source;
         let target = ask.name.target;
         let checked = self.options.mode == InvalidationMode::CheckedHash;
         // CPython 3.6 knows no hash header: it gets a timestamp in every mode.
@@ -451,25 +508,19 @@ impl Synthesis {
                 Header::timestamp(target, entry.magic, mtime, source.size)
             })
             .to_bytes();
-        let mut file_name = self.mount_point.clone().into_vec();
-        for part in [ask.path.as_bytes(), &ask.name.source_name()] {
-            if !part.is_empty() {
-                if file_name.last() != Some(&b'/') {
-                    file_name.push(b'/');
-                }
-                file_name.extend_from_slice(part);
-            }
-        }
-        let size = header.len() + entry.template.filled_len(&file_name);
-        Pyc {
+        let file_name = self.file_name(ask);
+        let size = header.len() + entry.template.filled_len(file_name.as_bytes());
+        let pyc = Arc::new(Pyc {
             key: *key,
             header,
-            file_name: OsString::from_vec(file_name).into(),
+            file_name: file_name.into(),
             size: size as u64,
             source,
-            acl,
+            acl: seen.known.acl.clone(),
             directory: ask.directory,
-        }
+        });
+        self.answers.put(ask, &pyc, seen.at);
+        pyc
     }
 }
 
@@ -497,6 +548,7 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.synthesis.clock.stop();
+        self.synthesis.ahead.stop();
         self.synthesis.work.lock().take();
         let (closed, _) = bounded(0);
         drop(std::mem::replace(&mut self.stop, closed));

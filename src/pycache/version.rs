@@ -15,8 +15,9 @@ use crate::tree::{Attr, Identity, Time};
 /// How many versions are remembered; about 150 bytes each.
 const REMEMBERED: usize = 32_768;
 
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Version {
+/// Everything that tells one version of a source from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Version {
     identity: Identity,
     mount: u64,
     size: u64,
@@ -52,23 +53,26 @@ impl Versions {
         if attr.is_recent(now) {
             return None;
         }
-        self.known.lock().get(&version(attr)).cloned()
+        self.known.lock().get(&Version::of(attr)).cloned()
     }
 
     /// Remembers a version that was read and found unchanged at `now`.
     pub fn put(&self, attr: &Attr, now: Time, known: Known) {
         if !attr.is_recent(now) {
-            self.known.lock().insert(version(attr), known);
+            self.known.lock().insert(Version::of(attr), known);
         }
     }
 }
 
-fn version(attr: &Attr) -> Version {
-    Version {
-        identity: attr.identity,
-        mount: attr.mount,
-        size: attr.size,
-        mtime: attr.mtime,
-        ctime: attr.ctime,
+impl Version {
+    /// The version that a file with these attributes has.
+    pub fn of(attr: &Attr) -> Version {
+        Version {
+            identity: attr.identity,
+            mount: attr.mount,
+            size: attr.size,
+            mtime: attr.mtime,
+            ctime: attr.ctime,
+        }
     }
 }
