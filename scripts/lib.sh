@@ -131,7 +131,8 @@ find_pycfs() {
 # mount_tree SRC MNT [OPTIONS]: mounts in the background (the parent answers when it is ready).
 mount_tree() {
     local source="$1" target="$2" options="${3:-}" store="${STORE:-$WORK/store}" each
-    mkdir -p "$target"
+    # Fails on a dead mount, which is for pycfs to repair.
+    mkdir -p "$target" 2>/dev/null || true
     options="store=$store${options:+,$options}"
     # The references are on nobody's PATH; the readers of a script are also its compilers.
     if [ -z "${INTERPRETER_OPTIONS:-}" ]; then
