@@ -19,6 +19,7 @@ make() { "$(any_python)" "$SCRIPTS/modules.py" make "$@"; }
 # import_from DIR COUNT [GENERATION]: "right wrong compiled seconds"
 import_from() { timeout 300 "$PYTHON" -ISE "$SCRIPTS/modules.py" import "$@"; }
 workers_of() { pgrep -P "$1" -f python || true; }
+answers_status() { status_field "$1" pid >/dev/null; }
 dead() { ! stat "$1" >/dev/null 2>&1; }
 
 make "$WORK/some" "$SOME"
@@ -34,7 +35,7 @@ for _ in $(seq 1 200); do
         if [ "$killed" -lt 5 ] && kill -9 "$worker" 2>/dev/null; then killed=$((killed + 1)); fi
     done
     is_running "$reader" || break
-    sleep 0.2
+    sleep 0.03
 done
 wait "$reader" || true
 read -r right wrong compiled seconds <"$WORK/answer"
@@ -72,14 +73,16 @@ make "$WORK/some" "$SOME" 5
 import_from "$WORK/mount" "$SOME" 5 >"$WORK/answer" &
 reader=$!
 sleep 0.3
-rm -rf "$WORK/store-worker"
+# The daemon writes at the same time: rm may find a folder that is not empty any more.
+removed() { rm -rf "$WORK/store-worker" 2>/dev/null; }
+wait_until 10 removed
 wait "$reader" || true
 read -r right wrong compiled seconds <"$WORK/answer"
 same "the store removed under load: each import is right" "$SOME 0" "$right $wrong"
 make "$WORK/some" "$SOME" 6
 read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$SOME" 6)
 same "and what is new is still served compiled" "$SOME 0 0" "$right $wrong $compiled"
-check "status still answers" status_field "$WORK/mount" pid
+check "status still answers" answers_status "$WORK/mount"
 check "the mount is unmounted" unmount_tree "$WORK/mount"
 
 # --- The daemon killed ------------------------------------------------------------------------------------------------------
@@ -121,6 +124,9 @@ unmount_tree "$WORK/mount"
 STORE="$WORK/store-damaged" mount_tree "$WORK/some" "$WORK/mount"
 read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$SOME" 6)
 same "damaged bytes in each file of the store: each import is right, none is left to the reader" "$SOME 0 0" "$right $wrong $compiled"
+noticed=0
+for each in corrupt misses_corrupt quarantined index_lost; do noticed=$((noticed + $(status_field "$WORK/mount" "$each"))); done
+check "and status counts the damage ($noticed)" test "$noticed" -gt 0
 mkdir -p "$WORK/second"
 make "$WORK/second" 100 7
 STORE="$WORK/store-damaged" mount_tree "$WORK/second" "$WORK/mount2"
@@ -137,8 +143,9 @@ if [ "$(id -u)" -eq 0 ]; then
     read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$MODULES")
     same "8 MB for the store, $MODULES modules: each is right and served compiled ($seconds s)" "$MODULES 0 0" "$right $wrong $compiled"
     read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$MODULES")
+    check "the store took what fits ($(du -sm "$WORK/tiny" | cut -f1) MB)" test "$(du -sm "$WORK/tiny" | cut -f1)" -le 8
     same "once more ($seconds s)" "$MODULES 0 0" "$right $wrong $compiled"
-    check "status still answers" status_field "$WORK/mount" pid
+    check "status still answers" answers_status "$WORK/mount"
     check "it is unmounted" unmount_tree "$WORK/mount"
     mount -o remount,ro "$WORK/tiny"
     STORE="$WORK/tiny/store" mount_tree "$WORK/some" "$WORK/mount"

@@ -130,9 +130,15 @@ find_pycfs() {
 # Each script has a store of its own below $WORK; STORE may be set before the call of mount_tree.
 # mount_tree SRC MNT [OPTIONS]: mounts in the background (the parent answers when it is ready).
 mount_tree() {
-    local source="$1" target="$2" options="${3:-}" store="${STORE:-$WORK/store}"
-    mkdir -p "$target"
+    local source="$1" target="$2" options="${3:-}" store="${STORE:-$WORK/store}" each
+    # Fails on a dead mount, which is for pycfs to repair.
+    mkdir -p "$target" 2>/dev/null || true
     options="store=$store${options:+,$options}"
+    # The references are on nobody's PATH; the readers of a script are also its compilers.
+    if [ -z "${INTERPRETER_OPTIONS:-}" ]; then
+        for each in $(interpreters); do INTERPRETER_OPTIONS+=",interpreter=$each"; done
+    fi
+    options+="${INTERPRETER_OPTIONS:-}"
     if [ "$(id -u)" -eq 0 ]; then options="allow_other,$options"; fi
     timeout 60 "$PYCFS" mount -o "$options" "$source" "$target" </dev/null
     is_mounted "$target"
