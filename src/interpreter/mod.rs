@@ -89,12 +89,11 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Options {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let is_root = rustix::process::geteuid().is_root();
         Options {
             search: Search::of_process(Vec::new()),
             workers: cores.min(4),
             form: Form::default(),
-            user: is_root.then_some((65534, 65534)),
+            user: may_change_user().then_some((65534, 65534)),
             memory: 4 << 30,
             start_time: Duration::from_secs(10),
             spare_time: Duration::from_secs(30),
@@ -103,6 +102,14 @@ impl Default for Options {
             resident: 384 << 20,
         }
     }
+}
+
+/// Whether this process is root with root's power over user ids, which containers take away.
+fn may_change_user() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID;
+    rustix::process::geteuid().is_root()
+        && capabilities(None).map_or(true, |sets| sets.effective.contains(needed))
 }
 
 /// The backend. Dropped, it ends its workers.
