@@ -154,6 +154,7 @@ fn hidden_mounts_are_out_of_the_workers_sight_and_others_can_be_unmounted() {
         skipped(&format!("no mounts here: {error}"));
         return;
     }
+    let mounted = Mounted(&outer);
     // Shared, as everything is where systemd runs, so that unmounts reach other namespaces.
     mount_change(&outer, MountPropagationFlags::SHARED).unwrap();
     let [hidden, other] = ["hidden", "other"].map(|name| outer.join(name));
@@ -180,7 +181,16 @@ fn hidden_mounts_are_out_of_the_workers_sight_and_others_can_be_unmounted() {
     assert!(!mount_points(pid).contains(&other));
     unmount(&hidden, UnmountFlags::empty()).unwrap();
     drop(backend);
-    unmount(&outer, UnmountFlags::DETACH).unwrap();
+    drop(mounted);
+}
+
+/// Detaches a mount at the end of a test, also of a failed one.
+struct Mounted<'a>(&'a Path);
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        let _ = unmount(self.0, UnmountFlags::DETACH);
+    }
 }
 
 /// Mounts a FUSE file system at which every access waits for ever.
