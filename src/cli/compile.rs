@@ -1,4 +1,6 @@
 //! temp
 #[derive(Debug, clap::Args)]
 pub struct Args {}
-pub fn run(_: Args) -> std::process::ExitCode { std::process::ExitCode::SUCCESS }
+pub fn run(_: Args) -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -22,7 +22,12 @@ pub struct Args {
 
 /// Collects and prints what was done as JSON.
 pub fn run(args: &Args) -> ExitCode {
-    let limit = match args.store_size.as_deref().map(mount::parse_size).transpose() {
+    let limit = match args
+        .store_size
+        .as_deref()
+        .map(mount::parse_size)
+        .transpose()
+    {
         Ok(limit) => limit.unwrap_or(store::DEFAULT_LIMIT),
         Err(error) => return fail(error),
     };

@@ -44,7 +44,10 @@ enum Command {
 /// Runs the program with these arguments, the program's own name first.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
-    if arguments.first().is_some_and(|name| is_mount_helper(Path::new(name))) {
+    if arguments
+        .first()
+        .is_some_and(|name| is_mount_helper(Path::new(name)))
+    {
         return ExitCode::from(mount_helper::run(arguments.get(1..).unwrap_or_default()));
     }
     match Arguments::parse_from(arguments).command {
@@ -59,7 +62,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Whether the program was called by mount(8): as `mount.pycfs` or `mount.fuse.pycfs`.
 fn is_mount_helper(program: &Path) -> bool {
-    matches!(program.file_name().and_then(|name| name.to_str()), Some("mount.pycfs" | "mount.fuse.pycfs"))
+    matches!(
+        program.file_name().and_then(|name| name.to_str()),
+        Some("mount.pycfs" | "mount.fuse.pycfs")
+    )
 }
 
 /// Prints an error and gives the exit code for a failure.

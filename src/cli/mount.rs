@@ -61,10 +61,14 @@ fn options(args: &Args) -> Result<Options, mount::Error> {
         options.deadline = mount::parse_duration(text).map_err(mount::Error::Usage)?;
     }
     if let Some(text) = &args.invalidation_mode {
-        options.mode = text.parse().map_err(|error| mount::Error::Usage(format!("{error}")))?;
+        options.mode = text
+            .parse()
+            .map_err(|error| mount::Error::Usage(format!("{error}")))?;
     }
     options.store = args.store.clone().or(options.store);
     options.log = args.log.clone().or(options.log);
-    options.interpreters.splice(0..0, args.interpreters.iter().cloned());
+    options
+        .interpreters
+        .splice(0..0, args.interpreters.iter().cloned());
     Ok(options)
 }

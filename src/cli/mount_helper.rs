@@ -38,14 +38,23 @@ fn call(arguments: &[OsString]) -> Result<u8, mount::Error> {
     if call.fake {
         return Ok(0);
     }
-    Ok(mount::mount(Path::new(source), Path::new(mount_point), options, false))
+    Ok(mount::mount(
+        Path::new(source),
+        Path::new(mount_point),
+        options,
+        false,
+    ))
 }
 
 fn parse(arguments: &[OsString]) -> Result<Call, mount::Error> {
     let mut call = Call::default();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
-        let Some(flags) = argument.as_bytes().strip_prefix(b"-").filter(|flags| !flags.is_empty()) else {
+        let Some(flags) = argument
+            .as_bytes()
+            .strip_prefix(b"-")
+            .filter(|flags| !flags.is_empty())
+        else {
             call.places.push(argument.clone());
             continue;
         };
@@ -63,7 +72,10 @@ fn parse(arguments: &[OsString]) -> Result<Call, mount::Error> {
                     }
                 }
                 other => {
-                    return Err(mount::Error::Usage(format!("unknown option -{}", char::from(*other))));
+                    return Err(mount::Error::Usage(format!(
+                        "unknown option -{}",
+                        char::from(*other)
+                    )));
                 }
             }
         }

@@ -116,7 +116,11 @@ fn print(status: &Value) {
 }
 
 /// Calls `show` with each value that is no object, named by its path.
-fn flat(members: &serde_json::Map<String, Value>, prefix: &str, show: &mut impl FnMut(&str, &Value)) {
+fn flat(
+    members: &serde_json::Map<String, Value>,
+    prefix: &str,
+    show: &mut impl FnMut(&str, &Value),
+) {
     for (name, value) in members {
         let name = format!("{prefix}{name}");
         match value {

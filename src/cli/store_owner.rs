@@ -47,7 +47,11 @@ fn owns(mount_point: &Path, dir: &Path) -> bool {
         return false;
     };
     let store = status.get("store");
-    let text = |name: &str| store.and_then(|store| store.get(name)).and_then(Value::as_str);
+    let text = |name: &str| {
+        store
+            .and_then(|store| store.get(name))
+            .and_then(Value::as_str)
+    };
     text("dir").is_some_and(|found| Path::new(found) == dir) && text("state") != Some("shared")
 }
 

@@ -25,10 +25,15 @@ pub fn run(args: &Args) -> ExitCode {
         },
         Err(error) => return fail(error),
     };
-    let bad = report.get("bad").and_then(|bad| bad.as_array()).map_or(0, Vec::len);
+    let bad = report
+        .get("bad")
+        .and_then(|bad| bad.as_array())
+        .map_or(0, Vec::len);
     let printed = store_owner::print(&report);
     if bad == 0 {
         return printed;
     }
-    fail(format!("{bad} bad entries were dropped; they are compiled again when they are asked for"))
+    fail(format!(
+        "{bad} bad entries were dropped; they are compiled again when they are asked for"
+    ))
 }

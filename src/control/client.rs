@@ -16,7 +16,9 @@ const LARGEST: u64 = 16 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The socket cannot be reached.
-    #[error("no daemon answers for this mount: {0}; it may belong to another user (try as root) or have died")]
+    #[error(
+        "no daemon answers for this mount: {0}; it may belong to another user (try as root) or have died"
+    )]
     Unreachable(io::Error),
     /// The answer cannot be understood.
     #[error("the daemon's answer cannot be read: {0}")]
@@ -26,7 +28,9 @@ pub enum Failure {
 /// Asks the daemon of the mount at `mount_point`.
 pub fn ask(mount_point: &Path, request: Request, patience: Duration) -> Result<Value, Failure> {
     let mut stream = UnixStream::connect(socket_of(mount_point)).map_err(Failure::Unreachable)?;
-    stream.set_read_timeout(Some(patience)).map_err(Failure::Unreachable)?;
+    stream
+        .set_read_timeout(Some(patience))
+        .map_err(Failure::Unreachable)?;
     writeln!(stream, "{}", request.word()).map_err(Failure::Unreachable)?;
     let mut line = String::new();
     BufReader::new(stream.take(LARGEST))

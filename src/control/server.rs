@@ -68,22 +68,26 @@ impl Server {
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
         let answer: Arc<Answer> = Arc::new(answer);
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
-            for stream in listener.incoming() {
-                if stop.load(Ordering::SeqCst) {
-                    return;
+        let thread = std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                for stream in listener.incoming() {
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let answer = Arc::clone(&answer);
+                    let served = stream.and_then(|stream| {
+                        let serve = move || serve(stream, answer.as_ref());
+                        std::thread::Builder::new()
+                            .name("control-one".to_owned())
+                            .spawn(serve)
+                    });
+                    if let Err(error) = served {
+                        log::warn!("control socket: {error}");
+                        std::thread::sleep(Duration::from_millis(100));
+                    }
                 }
-                let answer = Arc::clone(&answer);
-                let served = stream.and_then(|stream| {
-                    let serve = move || serve(stream, answer.as_ref());
-                    std::thread::Builder::new().name("control-one".to_owned()).spawn(serve)
-                });
-                if let Err(error) = served {
-                    log::warn!("control socket: {error}");
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-            }
-        })?;
+            })?;
         Ok(Server {
             path,
             inode,
@@ -119,7 +123,9 @@ fn serve(stream: UnixStream, answer: &Answer) {
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = String::new();
         BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
-        let request = Request::ALL.into_iter().find(|request| request.word() == line.trim());
+        let request = Request::ALL
+            .into_iter()
+            .find(|request| request.word() == line.trim());
         let reply = match request {
             Some(request) => answer(request),
             None => serde_json::json!({ "error": "unknown request" }),
@@ -141,7 +147,10 @@ fn make_private(path: &Path) -> io::Result<()> {
     let found = fs::symlink_metadata(path)?;
     let owner = rustix::process::geteuid().as_raw();
     if !found.is_dir() || found.uid() != owner || found.mode() & 0o077 != 0 {
-        let cause = format!("{} is not a private directory of user {owner}", path.display());
+        let cause = format!(
+            "{} is not a private directory of user {owner}",
+            path.display()
+        );
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, cause));
     }
     Ok(())

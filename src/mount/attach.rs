@@ -3,7 +3,8 @@
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::MountFlags;
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType, recvmsg, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
+    recvmsg, socketpair,
 };
 use std::ffi::{CString, OsStr, OsString};
 use std::io::{self, IoSliceMut};
@@ -48,11 +49,14 @@ fn failed(mount_point: &Path, cause: impl ToString) -> Error {
 
 fn by_system_call(source: &Path, mount_point: &Path, options: &Options) -> Result<OwnedFd, Error> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let device =
-        rustix::fs::open("/dev/fuse", flags, Mode::empty()).map_err(|errno| Error::Device(errno.into()))?;
+    let device = rustix::fs::open("/dev/fuse", flags, Mode::empty())
+        .map_err(|errno| Error::Device(errno.into()))?;
     const DIRECTORY: u32 = 0o40000;
-    let mut data = format!("fd={},rootmode={DIRECTORY:o},user_id=0,group_id=0,default_permissions", device.as_raw_fd())
-        .into_bytes();
+    let mut data = format!(
+        "fd={},rootmode={DIRECTORY:o},user_id=0,group_id=0,default_permissions",
+        device.as_raw_fd()
+    )
+    .into_bytes();
     if options.allow_other {
         data.extend_from_slice(b",allow_other");
     }
@@ -60,7 +64,8 @@ fn by_system_call(source: &Path, mount_point: &Path, options: &Options) -> Resul
         data.push(b',');
         data.extend_from_slice(&quoted(label));
     }
-    let data = CString::new(data).map_err(|_| Error::Usage("a mount option contains a NUL byte".to_owned()))?;
+    let data = CString::new(data)
+        .map_err(|_| Error::Usage("a mount option contains a NUL byte".to_owned()))?;
     let mut flags = MountFlags::RDONLY;
     flags.set(MountFlags::NOSUID, !options.suid);
     flags.set(MountFlags::NODEV, !options.dev);
@@ -84,9 +89,19 @@ fn quoted(label: &OsStr) -> Vec<u8> {
 
 /// fusermount3 mounts for an ordinary user and sends the connection back over a socket.
 fn by_fusermount(source: &Path, mount_point: &Path, options: &Options) -> Result<OwnedFd, Error> {
-    let system = |doing| move |errno: rustix::io::Errno| Error::System { doing, cause: errno.into() };
-    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
-        .map_err(system("make a socket pair"))?;
+    let system = |doing| {
+        move |errno: rustix::io::Errno| Error::System {
+            doing,
+            cause: errno.into(),
+        }
+    };
+    let (ours, theirs) = socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )
+    .map_err(system("make a socket pair"))?;
     let theirs = rustix::io::dup(&theirs).map_err(system("make a socket pair"))?;
     let mut list = b"ro,default_permissions,subtype=pycfs,fsname=".to_vec();
     for byte in source.as_os_str().as_bytes() {
@@ -109,16 +124,29 @@ fn by_fusermount(source: &Path, mount_point: &Path, options: &Options) -> Result
         .env("_FUSE_COMMFD", theirs.as_raw_fd().to_string())
         .stdin(Stdio::null())
         .output()
-        .map_err(|error| failed(mount_point, format!("fusermount3: {error}; install fuse3, or mount as root")))?;
+        .map_err(|error| {
+            failed(
+                mount_point,
+                format!("fusermount3: {error}; install fuse3, or mount as root"),
+            )
+        })?;
     drop(theirs);
     if !output.status.success() {
-        return Err(failed(mount_point, String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(failed(
+            mount_point,
+            String::from_utf8_lossy(&output.stderr).trim(),
+        ));
     }
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     let mut byte = [0; 1];
-    recvmsg(&ours, &mut [IoSliceMut::new(&mut byte)], &mut ancillary, RecvFlags::CMSG_CLOEXEC)
-        .map_err(system("receive the connection from fusermount3"))?;
+    recvmsg(
+        &ours,
+        &mut [IoSliceMut::new(&mut byte)],
+        &mut ancillary,
+        RecvFlags::CMSG_CLOEXEC,
+    )
+    .map_err(system("receive the connection from fusermount3"))?;
     ancillary
         .drain()
         .find_map(|message| match message {

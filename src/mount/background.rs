@@ -41,8 +41,13 @@ fn report(result: Result<(), Error>) -> u8 {
 }
 
 fn in_background(source: &Path, mount_point: &Path, options: Options) -> Result<u8, Error> {
-    let (reader, writer) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(|errno| Error::System { doing: "make a pipe", cause: errno.into() })?;
+    let (reader, writer) =
+        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| {
+            Error::System {
+                doing: "make a pipe",
+                cause: errno.into(),
+            }
+        })?;
     match fork().map_err(Error::system("go into the background"))? {
         Fork::Parent(_) => {
             drop(writer);
@@ -50,7 +55,12 @@ fn in_background(source: &Path, mount_point: &Path, options: Options) -> Result<
         }
         Fork::Child => {
             drop(reader);
-            std::process::exit(i32::from(child(source, mount_point, options, File::from(writer))))
+            std::process::exit(i32::from(child(
+                source,
+                mount_point,
+                options,
+                File::from(writer),
+            )))
         }
     }
 }

@@ -16,7 +16,10 @@ const WAIT: Duration = Duration::from_secs(10);
 
 /// Unmounts what pycfs has mounted at `path` and waits until its daemon has ended.
 pub fn unmount(path: &Path, lazy: bool) -> Result<(), Error> {
-    let path = mountinfo::absolute(path).map_err(|cause| Error::MountPoint { path: path.to_owned(), cause })?;
+    let path = mountinfo::absolute(path).map_err(|cause| Error::MountPoint {
+        path: path.to_owned(),
+        cause,
+    })?;
     let found = mountinfo::topmost(&path).map_err(Error::system("read the mount table"))?;
     let Some(entry) = found.filter(|entry| entry.kind == FILESYSTEM_TYPE) else {
         return Err(Error::NotMounted(path));

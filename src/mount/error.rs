@@ -34,7 +34,9 @@ pub enum Error {
         path: PathBuf,
     },
     /// `/dev/fuse` cannot be opened.
-    #[error("cannot open /dev/fuse: {0}; load the fuse module (modprobe fuse) or give the container the device")]
+    #[error(
+        "cannot open /dev/fuse: {0}; load the fuse module (modprobe fuse) or give the container the device"
+    )]
     Device(io::Error),
     /// The kernel or fusermount3 refused the mount.
     #[error("cannot mount on {path}: {cause}")]

@@ -15,8 +15,14 @@ use super::error::Error;
 pub fn start(foreground: bool, file: Option<&Path>) -> Result<(), Error> {
     let mut builder = Builder::from_env(Env::new().filter_or("PYCFS_LOG", "info"));
     if let Some(path) = file {
-        let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
-        let log = opened.map_err(|error| Error::Usage(format!("cannot open the log {}: {error}", path.display())))?;
+        let opened = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .open(path);
+        let log = opened.map_err(|error| {
+            Error::Usage(format!("cannot open the log {}: {error}", path.display()))
+        })?;
         builder.target(Target::Pipe(Box::new(log)));
     } else if !foreground {
         return Ok(to_syslog(&mut builder));
@@ -43,9 +49,8 @@ fn to_syslog(builder: &mut Builder) {
         pid: std::process::id(),
     };
     let level = builder.build().filter();
-    let started = syslog::unix(formatter).is_ok_and(|logger| {
-        log::set_boxed_logger(Box::new(BasicLogger::new(logger))).is_ok()
-    });
+    let started = syslog::unix(formatter)
+        .is_ok_and(|logger| log::set_boxed_logger(Box::new(BasicLogger::new(logger))).is_ok());
     if started {
         log::set_max_level(level);
         std::panic::set_hook(Box::new(|panic| log::error!("{panic}")));

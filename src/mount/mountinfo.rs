@@ -37,11 +37,17 @@ pub fn ours() -> io::Result<Vec<Entry>> {
 
 /// What is mounted on top at `path`, of whatever type.
 pub fn topmost(path: &Path) -> io::Result<Option<Entry>> {
-    Ok(read()?.into_iter().rev().find(|entry| entry.mount_point == path))
+    Ok(read()?
+        .into_iter()
+        .rev()
+        .find(|entry| entry.mount_point == path))
 }
 
 fn parse(table: &[u8]) -> Vec<Entry> {
-    table.split(|byte| *byte == b'\n').filter_map(parse_line).collect()
+    table
+        .split(|byte| *byte == b'\n')
+        .filter_map(parse_line)
+        .collect()
 }
 
 fn parse_line(line: &[u8]) -> Option<Entry> {
@@ -56,7 +62,13 @@ fn parse_line(line: &[u8]) -> Option<Entry> {
     let _hyphen = rest.next()?;
     let kind = String::from_utf8(rest.next()?.to_vec()).ok()?;
     let source = unescape(rest.next()?);
-    Some(Entry { id, device, mount_point, kind, source })
+    Some(Entry {
+        id,
+        device,
+        mount_point,
+        kind,
+        source,
+    })
 }
 
 /// Undoes the kernel's octal escapes of space, tab, newline, `#` and backslash.

@@ -82,7 +82,8 @@ impl Options {
         };
         let name = String::from_utf8_lossy(name).into_owned();
         let required = || {
-            let value = value.ok_or_else(|| Error::Usage(format!("option {name} needs a value: {name}=…")))?;
+            let value = value
+                .ok_or_else(|| Error::Usage(format!("option {name} needs a value: {name}=…")))?;
             Ok::<&OsStr, Error>(OsStr::from_bytes(value))
         };
         match name.as_str() {
@@ -100,13 +101,19 @@ impl Options {
                 self.labels.push(OsString::from_vec(option.to_vec()));
             }
             "store" => self.store = Some(PathBuf::from(required()?)),
-            "store_size" | "store-size" => self.store_size = Some(parse_size(&text(required()?)).map_err(Error::Usage)?),
-            "deadline" => self.deadline = parse_duration(&text(required()?)).map_err(Error::Usage)?,
+            "store_size" | "store-size" => {
+                self.store_size = Some(parse_size(&text(required()?)).map_err(Error::Usage)?)
+            }
+            "deadline" => {
+                self.deadline = parse_duration(&text(required()?)).map_err(Error::Usage)?
+            }
             "compile_timeout" | "compile-timeout" => {
                 self.compile_timeout = parse_duration(&text(required()?)).map_err(Error::Usage)?;
             }
             "invalidation_mode" | "invalidation-mode" => {
-                self.mode = text(required()?).parse().map_err(|error| Error::Usage(format!("{error}")))?;
+                self.mode = text(required()?)
+                    .parse()
+                    .map_err(|error| Error::Usage(format!("{error}")))?;
             }
             "interpreter" => self.interpreters.push(PathBuf::from(required()?)),
             "python" => self.targets = parse_targets(&text(required()?))?,
@@ -119,11 +126,44 @@ impl Options {
             }
             "log" => self.log = Some(PathBuf::from(required()?)),
             // What fstab and mount(8) pass to every filesystem, or what is always so here.
-            "ro" | "rw" | "default_permissions" | "auto" | "noauto" | "user" | "nouser" | "users" | "owner"
-            | "group" | "_netdev" | "nofail" | "defaults" | "relatime" | "norelatime" | "strictatime" | "atime"
-            | "noatime" | "nodiratime" | "diratime" | "lazytime" | "nolazytime" | "async" | "sync" | "dirsync"
-            | "silent" | "loud" | "mand" | "nomand" | "nonempty" | "auto_unmount" | "subtype" | "fsname" | "remount" => {}
-            other if other.starts_with("x-") || other.starts_with("X-") || other.starts_with("comment") => {}
+            "ro"
+            | "rw"
+            | "default_permissions"
+            | "auto"
+            | "noauto"
+            | "user"
+            | "nouser"
+            | "users"
+            | "owner"
+            | "group"
+            | "_netdev"
+            | "nofail"
+            | "defaults"
+            | "relatime"
+            | "norelatime"
+            | "strictatime"
+            | "atime"
+            | "noatime"
+            | "nodiratime"
+            | "diratime"
+            | "lazytime"
+            | "nolazytime"
+            | "async"
+            | "sync"
+            | "dirsync"
+            | "silent"
+            | "loud"
+            | "mand"
+            | "nomand"
+            | "nonempty"
+            | "auto_unmount"
+            | "subtype"
+            | "fsname"
+            | "remount" => {}
+            other
+                if other.starts_with("x-")
+                    || other.starts_with("X-")
+                    || other.starts_with("comment") => {}
             other => {
                 return Err(Error::Usage(format!(
                     "unknown mount option '{other}'; docs/CONFIGURATION.md lists those there are"
@@ -141,7 +181,10 @@ fn text(value: &OsStr) -> String {
 fn parse_targets(list: &str) -> Result<Vec<Target>, Error> {
     list.split([':', '+', ' '])
         .filter(|part| !part.is_empty())
-        .map(|part| part.parse().map_err(|error| Error::Usage(format!("{error}"))))
+        .map(|part| {
+            part.parse()
+                .map_err(|error| Error::Usage(format!("{error}")))
+        })
         .collect()
 }
 
@@ -149,7 +192,10 @@ fn parse_targets(list: &str) -> Result<Vec<Target>, Error> {
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let bad = || format!("'{text}' is no size; write for example 500M or 5G");
     let upper = text.trim().to_ascii_uppercase();
-    let upper = upper.strip_suffix("IB").or(upper.strip_suffix('B')).unwrap_or(&upper);
+    let upper = upper
+        .strip_suffix("IB")
+        .or(upper.strip_suffix('B'))
+        .unwrap_or(&upper);
     let (number, shift) = match upper.chars().last() {
         Some('K') => (upper.trim_end_matches('K'), 10),
         Some('M') => (upper.trim_end_matches('M'), 20),
@@ -218,7 +264,8 @@ mod tests {
 
     #[test]
     fn what_fstab_passes_to_every_filesystem_is_ignored() {
-        parsed("rw,noauto,users,_netdev,nofail,defaults,x-systemd.automount,dev,suid,exec").unwrap();
+        parsed("rw,noauto,users,_netdev,nofail,defaults,x-systemd.automount,dev,suid,exec")
+            .unwrap();
     }
 
     #[test]
@@ -230,7 +277,14 @@ mod tests {
 
     #[test]
     fn an_unknown_option_and_a_bad_value_are_refused() {
-        for list in ["allow_othr", "deadline=-1", "deadline", "store_size=1X", "python=3.5", "threads=0"] {
+        for list in [
+            "allow_othr",
+            "deadline=-1",
+            "deadline",
+            "store_size=1X",
+            "python=3.5",
+            "threads=0",
+        ] {
             assert!(matches!(parsed(list), Err(Error::Usage(_))), "{list}");
         }
     }

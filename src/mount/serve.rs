@@ -53,17 +53,26 @@ pub(super) fn serve(
     )
     .map_err(Error::system("start the threads"))?;
     let workers = Arc::clone(&backend);
-    let operations = Arc::new(Operations::new(root, synthesis, place.own.clone(), move |process| {
-        workers.pids().contains(&process)
-    }));
+    let operations = Arc::new(Operations::new(
+        root,
+        synthesis,
+        place.own.clone(),
+        move |process| workers.pids().contains(&process),
+    ));
 
-    let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::system("handle signals"))?;
+    let mut signals =
+        Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::system("handle signals"))?;
     let attached = attach(&place.source, &place.mount_point, &options)?;
     backend.set_hidden(vec![place.mount_point.clone()]);
-    let session = Session::new(Arc::clone(&operations), attached.device, options.threads).map_err(|cause| {
-        let _ = detach(&attached.entry, true);
-        Error::System { doing: "shake hands with the kernel", cause }
-    })?;
+    let session = Session::new(Arc::clone(&operations), attached.device, options.threads).map_err(
+        |cause| {
+            let _ = detach(&attached.entry, true);
+            Error::System {
+                doing: "shake hands with the kernel",
+                cause,
+            }
+        },
+    )?;
     let closer = signals.handle();
     let entry = attached.entry.clone();
     let on_signal = std::thread::Builder::new()
@@ -82,11 +91,17 @@ pub(super) fn serve(
         since: Instant::now(),
     };
     let limit = options.store_size.unwrap_or(store::DEFAULT_LIMIT);
-    let control = Server::start(&place.mount_point, move |request| answer(&sources, limit, request));
+    let control = Server::start(&place.mount_point, move |request| {
+        answer(&sources, limit, request)
+    });
     if let Err(error) = &control {
         log::warn!("no control socket, pycfs status will not see this mount: {error}");
     }
-    log::info!("{} is mounted on {}", place.source.display(), place.mount_point.display());
+    log::info!(
+        "{} is mounted on {}",
+        place.source.display(),
+        place.mount_point.display()
+    );
     notify::ready();
     ready();
 
@@ -112,9 +127,15 @@ struct Place {
 
 impl Place {
     fn find(source: &Path, mount_point: &Path) -> Result<Place, Error> {
-        let source_error = |cause| Error::Source { path: source.to_owned(), cause };
+        let source_error = |cause| Error::Source {
+            path: source.to_owned(),
+            cause,
+        };
         let absolute_source = std::path::absolute(source).map_err(source_error)?;
-        let place_error = |cause| Error::MountPoint { path: mount_point.to_owned(), cause };
+        let place_error = |cause| Error::MountPoint {
+            path: mount_point.to_owned(),
+            cause,
+        };
         let mount_point = mountinfo::absolute(mount_point).map_err(place_error)?;
         clear_dead(&mount_point)?;
         if !mount_point.metadata().map_err(place_error)?.is_dir() {
@@ -127,7 +148,12 @@ impl Place {
             // Where the mount covers the way to the source, that way must not be walked again.
             follow: !mountinfo::lies_in(&real_source, &mount_point),
             own: own
-                .then(|| mount_point.strip_prefix(&real_source).ok().map(|path| path.as_os_str().to_owned()))
+                .then(|| {
+                    mount_point
+                        .strip_prefix(&real_source)
+                        .ok()
+                        .map(|path| path.as_os_str().to_owned())
+                })
                 .flatten(),
             source: absolute_source,
             mount_point,
@@ -143,7 +169,10 @@ fn clear_dead(mount_point: &Path) -> Result<(), Error> {
         let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
         match top.filter(|entry| dead && entry.kind == FILESYSTEM_TYPE) {
             Some(entry) => {
-                log::warn!("the daemon of {} has died: taking its mount away", mount_point.display());
+                log::warn!(
+                    "the daemon of {} has died: taking its mount away",
+                    mount_point.display()
+                );
                 detach(&entry, true)?;
             }
             None => return Ok(()),
@@ -166,9 +195,16 @@ fn refuse_second(source: &Path, mount_point: &Path) -> Result<(), Error> {
 }
 
 fn open_store(options: &Options) -> Result<Arc<Store>, Error> {
-    let dir = options.store.clone().or_else(store::default_dir).ok_or_else(|| {
-        Error::Usage("no place for the store: set HOME or XDG_CACHE_HOME, or use -o store=DIR".to_owned())
-    })?;
+    let dir = options
+        .store
+        .clone()
+        .or_else(store::default_dir)
+        .ok_or_else(|| {
+            Error::Usage(
+                "no place for the store: set HOME or XDG_CACHE_HOME, or use -o store=DIR"
+                    .to_owned(),
+            )
+        })?;
     let mut settings = store::Options::new(dir);
     if let Some(limit) = options.store_size {
         settings.limit = limit;
@@ -179,7 +215,12 @@ fn open_store(options: &Options) -> Result<Arc<Store>, Error> {
 fn synthesis_options(options: &Options, backend: &dyn Compiler) -> pycache::Options {
     let default = pycache::Options::default();
     let listed = match options.targets.as_slice() {
-        [] => backend.targets().into_iter().next_back().into_iter().collect(),
+        [] => backend
+            .targets()
+            .into_iter()
+            .next_back()
+            .into_iter()
+            .collect(),
         targets => targets.to_vec(),
     };
     pycache::Options {
@@ -202,7 +243,10 @@ fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool) {
         match detach(entry, lazy) {
             Ok(()) => {}
             Err(Error::Busy(path)) => {
-                log::warn!("{} is busy: signal once more to detach it anyway", path.display());
+                log::warn!(
+                    "{} is busy: signal once more to detach it anyway",
+                    path.display()
+                );
             }
             Err(error) => log::error!("cannot unmount: {error}"),
         }
@@ -221,7 +265,9 @@ fn answer(sources: &Sources, limit: u64, request: Request) -> serde_json::Value 
             Ok(report) => serde_json::to_value(report).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         }),
-        Request::Verify => json(serde_json::to_value(sources.store.verify()).map_err(|error| error.to_string())),
+        Request::Verify => {
+            json(serde_json::to_value(sources.store.verify()).map_err(|error| error.to_string()))
+        }
     }
 }
 

@@ -37,8 +37,11 @@ pub struct Sources {
 impl Sources {
     /// The status as a JSON object. Counts are since the mount; sizes are in bytes.
     pub fn status(&self) -> Value {
-        let requests: Map<String, Value> =
-            self.counts.all().map(|(name, count)| (name.to_owned(), json!(count))).collect();
+        let requests: Map<String, Value> = self
+            .counts
+            .all()
+            .map(|(name, count)| (name.to_owned(), json!(count)))
+            .collect();
         let interpreters: Map<String, Value> = self
             .compiler
             .describe()
@@ -79,6 +82,10 @@ impl Sources {
 /// The daemon's resident memory; zero when it cannot be read.
 fn resident_bytes() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: u64 = statm.split(' ').nth(1).and_then(|field| field.parse().ok()).unwrap_or(0);
+    let pages: u64 = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0);
     pages * rustix::param::page_size() as u64
 }

@@ -154,7 +154,10 @@ impl Operations {
     fn absent(&self, name: &OsStr, reason: &Absent) -> Error {
         match reason {
             Absent::NoSource(error) if error.errno == Errno::STALE => *error,
-            Absent::NoSource(_) | Absent::NoCompiler | Absent::Unsettled | Absent::Refused(Refusal::Rejected(_)) => {
+            Absent::NoSource(_)
+            | Absent::NoCompiler
+            | Absent::Unsettled
+            | Absent::Refused(Refusal::Rejected(_)) => {
                 log::debug!("{} is absent: {reason}", name.display());
                 Error::new("synthesize", Errno::NOENT)
             }

@@ -16,7 +16,9 @@ pub enum Fork {
 pub fn fork() -> io::Result<Fork> {
     let threads = std::fs::read_dir("/proc/self/task")?.count();
     if threads != 1 {
-        return Err(io::Error::other(format!("cannot fork with {threads} threads")));
+        return Err(io::Error::other(format!(
+            "cannot fork with {threads} threads"
+        )));
     }
     // SAFETY: the process has one thread (checked above, and only this thread could start
     // another), so the child's copy of memory and locks is consistent.

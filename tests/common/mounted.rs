@@ -10,7 +10,10 @@ use super::skipped;
 
 /// Whether mounts can be made here; says so loudly if not.
 pub fn can_mount() -> bool {
-    let device = std::fs::OpenOptions::new().read(true).write(true).open("/dev/fuse");
+    let device = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/fuse");
     let root = rustix::process::geteuid().is_root();
     match (device, root) {
         (Ok(_), true) => true,
@@ -53,10 +56,17 @@ impl Mounted {
         if !can_mount() {
             return None;
         }
-        let dir = tempfile::Builder::new().prefix("pycfs-test-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("pycfs-test-")
+            .tempdir()
+            .unwrap();
         // Other users reach the mount in some tests.
         rustix::fs::chmod(dir.path(), rustix::fs::Mode::from_raw_mode(0o755)).unwrap();
-        let (source, mount_point, store) = (dir.path().join("src"), dir.path().join("mnt"), dir.path().join("store"));
+        let (source, mount_point, store) = (
+            dir.path().join("src"),
+            dir.path().join("mnt"),
+            dir.path().join("store"),
+        );
         std::fs::create_dir(&source).unwrap();
         std::fs::create_dir(&mount_point).unwrap();
         Some(Mounted {
@@ -71,7 +81,10 @@ impl Mounted {
     /// Mounts in the foreground of a child process and waits until the mount answers.
     pub fn start(&mut self, options: &[&str]) {
         let mut command = pycfs();
-        command.args(["mount", "-f", "--store"]).arg(&self.store).args(options);
+        command
+            .args(["mount", "-f", "--store"])
+            .arg(&self.store)
+            .args(options);
         self.start_with(command);
     }
 
@@ -129,7 +142,11 @@ impl Mounted {
 
     /// The daemon's status, if it answers.
     pub fn status(&self) -> Option<serde_json::Value> {
-        let output = pycfs().args(["status", "--json"]).arg(&self.mount_point).output().unwrap();
+        let output = pycfs()
+            .args(["status", "--json"])
+            .arg(&self.mount_point)
+            .output()
+            .unwrap();
         if !output.status.success() {
             return None;
         }
@@ -139,13 +156,24 @@ impl Mounted {
     /// One number of the status, by its path.
     pub fn count(&self, pointer: &str) -> u64 {
         let status = self.status().unwrap();
-        status.pointer(pointer).and_then(serde_json::Value::as_u64).unwrap()
+        status
+            .pointer(pointer)
+            .and_then(serde_json::Value::as_u64)
+            .unwrap()
     }
 
     /// Unmounts and returns the daemon's exit code.
     pub fn stop(&mut self) -> Option<i32> {
-        let output = pycfs().arg("umount").arg(&self.mount_point).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = pycfs()
+            .arg("umount")
+            .arg(&self.mount_point)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         let mut daemon = self.daemon.take()?;
         daemon.wait().unwrap().code()
     }
