@@ -104,6 +104,19 @@ impl Core {
         self.place.read().as_ref().map(Arc::clone)
     }
 
+    /// The open folder; waits for it while the store is being opened. Not for readers.
+    pub(super) fn wait_place(&self, patience: Duration) -> Option<Arc<Place>> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let place = self.place();
+            let opening = self.condition.lock().state == State::Opening;
+            if place.is_some() || !opening || Instant::now() >= deadline {
+                return place;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     pub(super) fn set_place(&self, place: Option<Arc<Place>>) {
         *self.place.write() = place;
     }

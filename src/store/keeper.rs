@@ -26,7 +26,8 @@ use super::sweep::{record, sweep_shard};
 const BATCH: usize = 256;
 /// Uses are recorded this long after the first of them.
 const TOUCH_DELAY: Duration = Duration::from_secs(5);
-/// Pause between two shards of a sweep in the background.
+/// A sweep in the background works and pauses in turns.
+const SWEEP_TURN: Duration = Duration::from_millis(2);
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 /// Age at which a file of `tmp/` has lost its writer.
 const ABANDONED: Duration = Duration::from_secs(600);
@@ -35,7 +36,7 @@ const FAILURES: u32 = 3;
 /// How long the end of the index is waited for when the store is closed.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 /// Smallest number of bytes that a full disk is relieved by.
-const ROOM: u64 = 1 << 20;
+const ROOM: u64 = 64 << 10;
 
 /// A sweep under way.
 struct Sweep {
@@ -56,7 +57,8 @@ pub(super) struct Keeper {
     /// Whether the account is in sled, not in memory.
     indexed: bool,
     failures: u32,
-    /// The records are being rebuilt, so that nothing can be said of what is oldest.
+    /// The records were not compared with the folder since the index was opened: they may be few
+    /// of many, so that nothing can be said of what is oldest.
     rebuilding: bool,
     sweep: Option<Sweep>,
     /// The shards' versions when they were last swept.
@@ -212,7 +214,6 @@ impl Keeper {
             // One that could not be written is opened anew: it may have become writable.
             _ => Place::open(&self.core.options.dir).map(Arc::new),
         };
-        self.opened = None;
         let opened = match place {
             Ok(place) => self.settle(place),
             Err(error) => {
@@ -231,6 +232,7 @@ impl Keeper {
         let lost = self.core.condition.lock().state == State::Lost;
         let state = if lost { State::Lost } else { State::MemoryOnly };
         self.say(state, Some(error.to_string()));
+        self.opened = None;
         self.pause = (self.pause * 2)
             .max(Duration::from_millis(100))
             .min(self.core.options.pace.retry);
@@ -248,6 +250,7 @@ impl Keeper {
             self.core.set_place(Some(Arc::clone(&place)));
             self.place = Some(Arc::clone(&place));
         }
+        self.opened = None;
         if !place.is_writable() {
             let reason = format!("{} cannot be written", place.root().display());
             self.say(State::ReadOnly, Some(reason));
@@ -312,18 +315,22 @@ impl Keeper {
         self.core.counters.index_lost.fetch_add(1, Relaxed);
         self.failures += 1;
         self.drop_account();
+        self.set_aside(&trouble);
+        if self.failures <= FAILURES && !matches!(trouble, Trouble::Full(_)) {
+            self.open_index();
+        } else {
+            self.go_unindexed(&trouble);
+        }
+    }
+
+    /// Moves the index out of the way.
+    fn set_aside(&self, trouble: &Trouble) {
         let Some(place) = &self.place else { return };
         if let Err(error) = quarantine::set_aside(place.root()) {
             log::warn!("store: cannot set the index aside: {error}");
         }
         if matches!(trouble, Trouble::Full(_)) {
             quarantine::purge(place.root());
-        }
-        self.rebuilding = true;
-        if self.failures <= FAILURES {
-            self.open_index();
-        } else {
-            self.go_unindexed(&trouble);
         }
     }
 
@@ -334,37 +341,28 @@ impl Keeper {
         };
         self.drop_account();
         self.say(State::Opening, None);
-        let mut last = None;
-        for _ in 0..2 {
-            let patience = self.core.options.pace.index_patience;
-            let fresh = !is_present(&place.root().join("index"));
-            let opened = SledLedger::open(&place.root().join("index"), patience)
+        let folder = place.root().join("index");
+        let patience = self.core.options.pace.index_patience;
+        for attempt in 0..2 {
+            let opened = SledLedger::open(&folder, patience)
                 .and_then(|ledger| Account::open(Box::new(ledger), Arc::clone(&self.core.totals)));
-            match opened {
+            let trouble = match opened {
                 Ok(account) => {
                     self.account = Some(account);
                     self.indexed = true;
-                    self.rebuilding |= fresh;
+                    self.rebuilding = true;
                     self.say(State::Ready, None);
                     self.start_sweep(true);
                     return;
                 }
-                Err(trouble) => {
-                    log::warn!("store: the index cannot be opened: {trouble}");
-                    self.core.counters.index_lost.fetch_add(1, Relaxed);
-                    if let Err(error) = quarantine::set_aside(place.root()) {
-                        log::warn!("store: cannot set the index aside: {error}");
-                    }
-                    if matches!(trouble, Trouble::Full(_)) {
-                        quarantine::purge(place.root());
-                    }
-                    self.rebuilding = true;
-                    last = Some(trouble);
-                }
+                Err(trouble) => trouble,
+            };
+            log::warn!("store: the index cannot be opened: {trouble}");
+            self.core.counters.index_lost.fetch_add(1, Relaxed);
+            self.set_aside(&trouble);
+            if attempt == 1 || matches!(trouble, Trouble::Full(_)) {
+                return self.go_unindexed(&trouble);
             }
-        }
-        if let Some(trouble) = last {
-            self.go_unindexed(&trouble);
         }
     }
 
@@ -374,7 +372,7 @@ impl Keeper {
         self.account = Account::open(ledger, Arc::clone(&self.core.totals)).ok();
         self.indexed = false;
         self.failures = 0;
-        self.next_index = Instant::now() + self.core.options.pace.sweep;
+        self.next_index = Instant::now() + self.core.options.pace.retry;
         self.rebuilding = true;
         self.say(State::Unindexed, Some(trouble.to_string()));
         self.start_sweep(true);
@@ -484,12 +482,18 @@ impl Keeper {
         }
         self.next_room = Instant::now() + Duration::from_secs(2).min(self.core.options.pace.retry);
         quarantine::purge(place.root());
-        if self.rebuilding {
-            self.sweep_all();
+        // The index itself may fail for want of room; the account in memory that follows does not.
+        for _ in 0..2 {
+            if self.rebuilding {
+                self.sweep_all();
+            }
+            let bytes = self.account.as_ref().map_or(0, Account::bytes);
+            let room = (bytes / 5).max(ROOM).max(wanted.saturating_mul(2));
+            if self.evict_to(bytes.saturating_sub(room)) > 0 {
+                return true;
+            }
         }
-        let bytes = self.account.as_ref().map_or(0, Account::bytes);
-        let room = (bytes / 5).max(ROOM).max(wanted.saturating_mul(2));
-        self.evict_to(bytes.saturating_sub(room)) > 0
+        false
     }
 
     fn start_sweep(&mut self, everything: bool) {
@@ -506,30 +510,35 @@ impl Keeper {
         self.say_again();
     }
 
-    /// Sweeps the next shard that needs it.
+    /// Goes on with the sweep for a short while.
     fn sweep_on(&mut self) {
         let Some(Sweep { next, everything }) = self.sweep else {
             return;
         };
+        let end = Instant::now() + SWEEP_TURN;
         for number in next..256 {
             let shard = u8::try_from(number).unwrap_or(u8::MAX);
-            if self.is_unchanged(shard) && !everything {
-                continue;
-            }
-            match self.sweep_one(shard) {
-                Ok(_) => {
-                    if let Some(sweep) = &mut self.sweep {
-                        sweep.next = number + 1;
-                    }
+            if everything || !self.is_unchanged(shard) {
+                if let Err(trouble) = self.sweep_one(shard) {
+                    return self.lose_index(trouble);
                 }
-                Err(trouble) => self.lose_index(trouble),
+                if Instant::now() >= end {
+                    self.sweep = Some(Sweep {
+                        next: number + 1,
+                        everything,
+                    });
+                    return;
+                }
             }
-            return;
         }
+        self.end_sweep();
+        self.keep_limit();
+    }
+
+    fn end_sweep(&mut self) {
         self.sweep = None;
         self.rebuilding = false;
         self.say_again();
-        self.keep_limit();
     }
 
     /// Sweeps every shard now.
@@ -544,9 +553,7 @@ impl Keeper {
                 }
             }
         }
-        self.sweep = None;
-        self.rebuilding = false;
-        self.say_again();
+        self.end_sweep();
         found
     }
 

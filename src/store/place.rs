@@ -331,8 +331,11 @@ pub(super) fn is_read_only(error: &io::Error) -> bool {
 
 /// Whether the error says that the disk or the quota is full.
 pub(super) fn is_full(error: &io::Error) -> bool {
-    let codes = [Errno::NOSPC, Errno::DQUOT];
-    Errno::from_io_error(error).is_some_and(|errno| codes.contains(&errno))
+    // By kind: sled passes errors on without their number.
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
 }
 
 /// Whether the error says that the store's folder was removed.

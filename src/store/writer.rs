@@ -154,7 +154,7 @@ pub(super) fn run(core: &Core) {
 fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
     let name = key.name();
     let counters = &core.counters;
-    let mut place = core.place();
+    let mut place = core.wait_place(PATIENCE);
     if place
         .as_ref()
         .is_some_and(|place| matches!(place.stat(&name), Ok(Some(_))))

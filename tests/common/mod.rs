@@ -8,6 +8,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 pub mod mounted;
+pub mod store;
 
 use std::collections::BTreeMap;
 use std::env;
