@@ -15,7 +15,7 @@ pub struct Args {
     /// The store's directory.
     #[arg(long, value_name = "DIR")]
     store: Option<PathBuf>,
-    /// Evict down to this size, for example 500M (default: 5G). A running daemon uses its own limit.
+    /// Evict down to this size, for example 500M (default: the limit of the running daemon, else 5G).
     #[arg(long, value_name = "SIZE")]
     store_size: Option<String>,
 }
@@ -28,12 +28,12 @@ pub fn run(args: &Args) -> ExitCode {
         .map(mount::parse_size)
         .transpose()
     {
-        Ok(limit) => limit.unwrap_or(store::DEFAULT_LIMIT),
+        Ok(limit) => limit,
         Err(error) => return fail(error),
     };
-    match store_owner::find(args.store.clone(), Request::Collect) {
+    match store_owner::find(args.store.clone(), Request::Collect(limit)) {
         Ok(Owner::Daemon(report)) => store_owner::print(&report),
-        Ok(Owner::Nobody(store)) => match store.gc(limit) {
+        Ok(Owner::Nobody(store)) => match store.gc(limit.unwrap_or(store::DEFAULT_LIMIT)) {
             Ok(report) => store_owner::print(&report),
             Err(error) => fail(error),
         },

@@ -51,13 +51,32 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     {
         return ExitCode::from(mount_helper::run(arguments.get(1..).unwrap_or_default()));
     }
-    match Arguments::parse_from(arguments).command {
+    let parsed = match Arguments::try_parse_from(&arguments) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(usage_code(&arguments, error.exit_code()));
+        }
+    };
+    match parsed.command {
         Command::Mount(args) => ExitCode::from(mount::run(args)),
         Command::Umount(args) => ExitCode::from(umount::run(&args)),
         Command::Status(args) => status::run(&args),
         Command::Compile(args) => compile::run(args),
         Command::Gc(args) => gc::run(&args),
         Command::Verify(args) => verify::run(&args),
+    }
+}
+
+/// The exit code for arguments that cannot be parsed, or that ask for help (`code` is 0).
+fn usage_code(arguments: &[OsString], code: i32) -> u8 {
+    const WRONG_USE: u8 = 2;
+    const WRONG_USE_OF_MOUNT: u8 = 1;
+    let command = arguments.get(1).and_then(|word| word.to_str());
+    match (code, command) {
+        (0, _) => 0,
+        (_, Some("mount" | "umount")) => WRONG_USE_OF_MOUNT,
+        (_, _) => WRONG_USE,
     }
 }
 

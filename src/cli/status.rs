@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::fail;
-use crate::control::{Request, ask};
-use crate::mount;
+use crate::control::{Failure, Request, ask};
+use crate::mount::{self, Entry};
 
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -31,8 +31,12 @@ pub fn run(args: &Args) -> ExitCode {
 }
 
 fn one(path: &Path, as_json: bool) -> ExitCode {
-    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    match ask(&path, Request::Status, PATIENCE) {
+    let entry = match mount::find(path) {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return fail(mount::Error::NotMounted(path.to_owned())),
+        Err(error) => return fail(format!("cannot read the mount table: {error}")),
+    };
+    match ask(&entry.socket(), Request::Status, PATIENCE) {
         Ok(status) if as_json => {
             println!("{status:#}");
             ExitCode::SUCCESS
@@ -41,8 +45,27 @@ fn one(path: &Path, as_json: bool) -> ExitCode {
             print(&status);
             ExitCode::SUCCESS
         }
-        Err(error) => fail(format!("{}: {error}", path.display())),
+        Err(error) => fail(silence(&entry, &error)),
     }
+}
+
+/// What is known of a mount whose daemon does not answer, and what to do about it.
+fn silence(entry: &Entry, error: &Failure) -> String {
+    let place = entry.mount_point.display();
+    let us = rustix::process::geteuid();
+    // One that listens and is slow is not dead, and touching its mount could take for ever.
+    if error.nobody_listens() && entry.is_dead() {
+        return format!(
+            "{place}: its daemon has died; mount it again, or take it away: pycfs umount {place}"
+        );
+    }
+    if entry.owner != us.as_raw() {
+        return format!(
+            "{place}: {error}; it belongs to another user: ask as the one with the id {}",
+            entry.owner
+        );
+    }
+    format!("{place}: {error}; to take the mount away: pycfs umount {place}")
 }
 
 fn all(as_json: bool) -> ExitCode {
@@ -53,14 +76,15 @@ fn all(as_json: bool) -> ExitCode {
     let mut list = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for entry in &mounts {
-        match ask(&entry.mount_point, Request::Status, PATIENCE) {
+        match ask(&entry.socket(), Request::Status, PATIENCE) {
             Ok(status) => list.push(status),
             Err(error) => {
-                eprintln!("pycfs: {}: {error}", entry.mount_point.display());
+                let error = silence(entry, &error);
+                eprintln!("pycfs: {error}");
                 list.push(json!({
                     "mount_point": entry.mount_point.to_string_lossy(),
                     "source": entry.source.to_string_lossy(),
-                    "error": error.to_string(),
+                    "error": error,
                 }));
                 code = ExitCode::FAILURE;
             }

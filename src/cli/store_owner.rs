@@ -28,22 +28,28 @@ pub fn find(dir: Option<PathBuf>, request: Request) -> Result<Owner, String> {
         .ok_or("no place for the store: set HOME or XDG_CACHE_HOME, or use --store DIR")?;
     let dir = std::path::absolute(&dir).map_err(|error| format!("{}: {error}", dir.display()))?;
     for entry in mount::ours().map_err(|error| format!("cannot read the mount table: {error}"))? {
-        if owns(&entry.mount_point, &dir) {
-            return ask(&entry.mount_point, request, PATIENCE)
-                .map(Owner::Daemon)
-                .map_err(|error| error.to_string());
+        if owns(&entry.socket(), &dir) {
+            let report =
+                ask(&entry.socket(), request, PATIENCE).map_err(|error| error.to_string())?;
+            return match report.get("error").and_then(Value::as_str) {
+                Some(error) => Err(error.to_owned()),
+                None => Ok(Owner::Daemon(report)),
+            };
         }
     }
     if !dir.is_dir() {
         return Err(format!("there is no store at {}", dir.display()));
     }
-    Ok(Owner::Nobody(Store::open(store::Options::new(dir))))
+    let mut options = store::Options::new(dir);
+    // Opening it is no reason to evict: its daemons may have a higher limit than the default.
+    options.limit = u64::MAX;
+    Ok(Owner::Nobody(Store::open(options)))
 }
 
-/// Whether the daemon of a mount has the index of the store at `dir`.
-fn owns(mount_point: &Path, dir: &Path) -> bool {
+/// Whether the daemon that listens on `socket` has the index of the store at `dir`.
+fn owns(socket: &Path, dir: &Path) -> bool {
     const PATIENCE: Duration = Duration::from_secs(5);
-    let Ok(status) = ask(mount_point, Request::Status, PATIENCE) else {
+    let Ok(status) = ask(socket, Request::Status, PATIENCE) else {
         return false;
     };
     let store = status.get("store");

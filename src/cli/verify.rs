@@ -1,5 +1,6 @@
 //! `pycfs verify`: by the daemon that owns the store, else on the store itself.
 
+use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,15 +26,22 @@ pub fn run(args: &Args) -> ExitCode {
         },
         Err(error) => return fail(error),
     };
-    let bad = report
-        .get("bad")
-        .and_then(|bad| bad.as_array())
-        .map_or(0, Vec::len);
+    let number = |name: &str| report.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let (bad, unreadable) = (number("bad"), number("unreadable"));
     let printed = store_owner::print(&report);
-    if bad == 0 {
-        return printed;
+    if bad > 0 {
+        return fail(format!(
+            "{bad} bad files were found, {} of them dropped; their code is compiled again when it is asked for",
+            number("removed")
+        ));
     }
-    fail(format!(
-        "{bad} bad entries were dropped; they are compiled again when they are asked for"
-    ))
+    if unreadable > 0 {
+        return fail(format!(
+            "{unreadable} files could not be read; the report names them"
+        ));
+    }
+    match report.get("reason").and_then(Value::as_str) {
+        Some(reason) if number("checked") == 0 => fail(format!("nothing was checked: {reason}")),
+        _ => printed,
+    }
 }

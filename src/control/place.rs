@@ -1,6 +1,9 @@
 //! Where the control socket of a mount is.
+//!
+//! Its name is the mount's device number: unlike the mount point it is another one for each of
+//! several mounts on one place, and the same in every mount namespace.
 
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The directory of this user's sockets: `/run/pycfs` for root, else below `$XDG_RUNTIME_DIR`,
@@ -12,14 +15,35 @@ pub fn directory() -> PathBuf {
     }
     match std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from) {
         Some(runtime) if runtime.is_absolute() => runtime.join("pycfs"),
-        _ => PathBuf::from(format!("/tmp/pycfs-{}", user.as_raw())),
+        _ => temporary(user.as_raw()),
     }
 }
 
-/// The socket of the mount at `mount_point`, as the mount table names it.
-pub fn socket_of(mount_point: &Path) -> PathBuf {
-    const DIGITS: usize = 24;
-    let digest = blake3::hash(mount_point.as_os_str().as_bytes()).to_hex();
-    let name: String = digest.chars().take(DIGITS).collect();
-    directory().join(format!("{name}.sock"))
+fn temporary(user: u32) -> PathBuf {
+    PathBuf::from(format!("/tmp/pycfs-{user}"))
+}
+
+/// The socket of the mount with this device number (`MAJOR:MINOR`) that `owner` made.
+pub fn socket_of(device: &str, owner: u32) -> PathBuf {
+    let name = format!("{}.sock", device.replace(':', "-"));
+    let us = rustix::process::geteuid();
+    if !us.is_root() || owner == us.as_raw() {
+        return directory().join(name);
+    }
+    // Root looks where the user's daemon most likely put it, in a directory of that user.
+    [
+        PathBuf::from(format!("/run/user/{owner}/pycfs")),
+        temporary(owner),
+    ]
+    .iter()
+    .filter(|place| belongs_to(place, owner))
+    .map(|place| place.join(&name))
+    .find(|socket| socket.exists())
+    .unwrap_or_else(|| directory().join(name))
+}
+
+fn belongs_to(place: &Path, owner: u32) -> bool {
+    place
+        .symlink_metadata()
+        .is_ok_and(|found| found.is_dir() && found.uid() == owner)
 }

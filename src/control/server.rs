@@ -1,8 +1,8 @@
 //! The answering side of the control socket.
 
-use rustix::fs::Mode;
+use rustix::fs::{FlockOperation, Mode};
 use serde_json::Value;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,28 +12,36 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::place::{directory, socket_of};
-
 /// What a daemon can be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
     /// How the mount is doing.
     Status,
-    /// Evict the store down to its limit and sweep orphans.
-    Collect,
+    /// Evict the store down to this many bytes (its limit without them) and sweep orphans.
+    Collect(Option<u64>),
     /// Check every blob of the store.
     Verify,
 }
 
 impl Request {
-    const ALL: [Request; 3] = [Request::Status, Request::Collect, Request::Verify];
-
-    /// The word on the wire.
-    pub fn word(self) -> &'static str {
+    /// The line on the wire, without its end.
+    pub fn line(self) -> String {
         match self {
-            Request::Status => "status",
-            Request::Collect => "gc",
-            Request::Verify => "verify",
+            Request::Status => "status".to_owned(),
+            Request::Collect(None) => "gc".to_owned(),
+            Request::Collect(Some(bytes)) => format!("gc {bytes}"),
+            Request::Verify => "verify".to_owned(),
+        }
+    }
+
+    /// The request that a line stands for.
+    pub fn parse(line: &str) -> Option<Request> {
+        match line.trim().split_once(' ') {
+            Some(("gc", bytes)) => Some(Request::Collect(Some(bytes.parse().ok()?))),
+            Some(_) => None,
+            None => [Request::Status, Request::Collect(None), Request::Verify]
+                .into_iter()
+                .find(|request| request.line() == line.trim()),
         }
     }
 }
@@ -50,14 +58,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens for the mount at `mount_point`.
+    /// Listens on the socket at `path`, which is in a directory of its own.
     pub fn start(
-        mount_point: &Path,
+        path: PathBuf,
         answer: impl Fn(Request) -> Value + Send + Sync + 'static,
     ) -> io::Result<Server> {
-        make_private(&directory())?;
-        let path = socket_of(mount_point);
-        // A socket of a daemon that died, or of one whose mount lies beneath ours now.
+        make_private(directory_of(&path))?;
+        let turn = take_turn(&path)?;
+        // A socket of a daemon that died or is about to end: the device number is ours now.
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -65,6 +73,7 @@ impl Server {
         let listener = UnixListener::bind(&path)?;
         rustix::fs::chmod(&path, Mode::RUSR | Mode::WUSR)?;
         let inode = fs::symlink_metadata(&path)?.ino();
+        drop(turn);
         let stopped = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopped);
         let answer: Arc<Answer> = Arc::new(answer);
@@ -100,7 +109,8 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.stopped.store(true, Ordering::SeqCst);
-        // A successor may have put its own socket there.
+        // A successor may have put its own socket there; it must not do so in between.
+        let turn = take_turn(&self.path);
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|found| found.ino() == self.inode);
         if !ours {
             return;
@@ -109,6 +119,7 @@ impl Drop for Server {
         if let Err(error) = fs::remove_file(&self.path) {
             log::debug!("control socket: {error}");
         }
+        drop(turn);
         if woken && let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -123,10 +134,7 @@ fn serve(stream: UnixStream, answer: &Answer) {
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = String::new();
         BufReader::new((&stream).take(LONGEST)).read_line(&mut line)?;
-        let request = Request::ALL
-            .into_iter()
-            .find(|request| request.word() == line.trim());
-        let reply = match request {
+        let reply = match Request::parse(&line) {
             Some(request) => answer(request),
             None => serde_json::json!({ "error": "unknown request" }),
         };
@@ -136,6 +144,19 @@ fn serve(stream: UnixStream, answer: &Answer) {
     if let Err(error) = exchange() {
         log::debug!("control socket: {error}");
     }
+}
+
+fn directory_of(socket: &Path) -> &Path {
+    socket.parent().unwrap_or(Path::new("/"))
+}
+
+/// Waits until no other daemon puts a socket into the directory or takes one away. Device numbers
+/// are used again at once, so that the end of one mount meets the beginning of another.
+fn take_turn(socket: &Path) -> io::Result<File> {
+    let lock = directory_of(socket).join("lock");
+    let lock = File::options().create(true).append(true).open(lock)?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
 }
 
 /// Makes a directory that only this user can enter, or checks that it is one.
@@ -154,4 +175,28 @@ fn make_private(path: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, cause));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_as_it_was_written_and_others_are_not() {
+        for request in [
+            Request::Status,
+            Request::Collect(None),
+            Request::Collect(Some(0)),
+            Request::Collect(Some(u64::MAX)),
+            Request::Verify,
+        ] {
+            assert_eq!(
+                Request::parse(&format!("{}\n", request.line())),
+                Some(request)
+            );
+        }
+        for line in ["", "stat", "gc -1", "gc x", "status 1", "gc 1 2"] {
+            assert_eq!(Request::parse(line), None, "{line}");
+        }
+    }
 }

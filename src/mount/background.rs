@@ -13,7 +13,7 @@ use std::path::Path;
 use super::error::Error;
 use super::options::Options;
 use super::serve;
-use crate::sys::daemon::{Fork, fork};
+use crate::sys::daemon::{Fork, close_inherited, fork};
 
 /// The exit code of mount(8) for a bug in the program.
 const INTERNAL_ERROR: u8 = 4;
@@ -86,9 +86,9 @@ fn wait_for_result(reader: OwnedFd) -> u8 {
 /// The child: serves, and tells the parent when the mount answers or why it does not. The pipe is
 /// closed with that message, since the parent reads to its end.
 fn child(source: &Path, mount_point: &Path, options: Options, pipe: File) -> u8 {
-    if let Err(errno) = rustix::process::setsid() {
-        log::debug!("setsid: {errno}");
-    }
+    // Neither can fail in a way that matters: the mount is worth more than either.
+    let _ = rustix::process::setsid();
+    let _ = close_inherited();
     let pipe = RefCell::new(Some(pipe));
     let tell = |message: &[u8]| {
         if let Some(mut pipe) = pipe.take() {

@@ -1,14 +1,17 @@
 //! Taking a mount away: by the user's wish, or the daemon's own at its end.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::error::Error;
-use super::mountinfo::{self, Entry, FILESYSTEM_TYPE};
+use super::mountinfo::{self, Entry, FILESYSTEM_TYPE, Presence};
 use crate::control;
 
 /// How long `umount` waits for the daemon to end.
@@ -24,24 +27,37 @@ pub fn unmount(path: &Path, lazy: bool) -> Result<(), Error> {
     let Some(entry) = found.filter(|entry| entry.kind == FILESYSTEM_TYPE) else {
         return Err(Error::NotMounted(path));
     };
-    let daemon = control::ask_pid(&entry.mount_point);
+    let daemon = control::ask_pid(&entry.socket())
+        .and_then(|pid| Pid::from_raw(i32::try_from(pid).ok()?))
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     detach(&entry, lazy)?;
-    let until = Instant::now() + WAIT;
-    if let Some(pid) = daemon.filter(|_| !lazy) {
-        let process = format!("/proc/{pid}");
-        while Path::new(&process).exists() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+    if let Some(daemon) = daemon.filter(|_| !lazy) {
+        wait_for_end(&daemon);
     }
     Ok(())
+}
+
+/// Waits until a process has ended, whether or not its parent has noticed.
+fn wait_for_end(process: &OwnedFd) {
+    let until = Instant::now() + WAIT;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let left = Timespec::try_from(left).unwrap_or_default();
+        let mut waiting = [PollFd::new(process, PollFlags::IN)];
+        match poll(&mut waiting, Some(&left)) {
+            Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => return,
+        }
+    }
 }
 
 /// Unmounts this very mount, if it is still the topmost one at its place.
 pub fn detach(entry: &Entry, lazy: bool) -> Result<(), Error> {
     let path = &entry.mount_point;
-    let current = mountinfo::topmost(path).map_err(Error::system("read the mount table"))?;
-    if current.is_none_or(|current| current.id != entry.id || current.device != entry.device) {
-        return Err(Error::NotMounted(path.clone()));
+    match mountinfo::presence(entry).map_err(Error::system("read the mount table"))? {
+        Presence::OnTop => {}
+        Presence::Covered => return Err(Error::Covered(path.clone())),
+        Presence::Gone => return Err(Error::Detached(path.clone())),
     }
     if !rustix::process::geteuid().is_root() {
         return by_fusermount(path, lazy);

@@ -49,6 +49,14 @@ pub enum Error {
     /// Nothing of ours is mounted there.
     #[error("{0} is not a pycfs mount; findmnt -t fuse.pycfs lists those there are")]
     NotMounted(PathBuf),
+    /// Another filesystem lies over the mount.
+    #[error("{0} is covered by another mount, which has to be unmounted first")]
+    Covered(PathBuf),
+    /// The mount was taken away already, and those who use it have it still.
+    #[error(
+        "{0} was detached already; its daemon ends when its last user is done, or when it is signalled once more"
+    )]
+    Detached(PathBuf),
     /// The mount is in use.
     #[error("{0} is busy; fuser -vm {0} shows by whom, pycfs umount --lazy {0} detaches it anyway")]
     Busy(PathBuf),
@@ -73,6 +81,8 @@ impl Error {
             | Error::AlreadyMounted { .. }
             | Error::Mount { .. }
             | Error::NotMounted(_)
+            | Error::Covered(_)
+            | Error::Detached(_)
             | Error::Busy(_) => 32,
         }
     }

@@ -18,5 +18,5 @@ mod status;
 pub use background::mount;
 pub use detach::unmount;
 pub use error::Error;
-pub use mountinfo::{Entry, FILESYSTEM_TYPE, ours};
+pub use mountinfo::{Entry, FILESYSTEM_TYPE, find, ours};
 pub use options::{Options, parse_duration, parse_size};

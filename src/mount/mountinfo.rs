@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
+use crate::control;
+
 /// The filesystem type that the mount table shows.
 pub const FILESYSTEM_TYPE: &str = "fuse.pycfs";
 
@@ -21,6 +23,25 @@ pub struct Entry {
     pub kind: String,
     /// What is mounted: for pycfs, the source directory.
     pub source: OsString,
+    /// The user that mounted it, as FUSE filesystems tell; else 0.
+    pub owner: u32,
+}
+
+impl Entry {
+    /// Whether its daemon has died. Asks the mount only if no other one lies over it.
+    pub fn is_dead(&self) -> bool {
+        let on_top = presence(self).is_ok_and(|presence| presence == Presence::OnTop);
+        on_top
+            && self
+                .mount_point
+                .metadata()
+                .is_err_and(|error| is_dead(&error))
+    }
+
+    /// The control socket of its daemon.
+    pub fn socket(&self) -> PathBuf {
+        control::socket_of(&self.device, self.owner)
+    }
 }
 
 /// The whole mount table, lowest first where several lie on one place.
@@ -35,12 +56,49 @@ pub fn ours() -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
+/// The pycfs mount that `path` leads to. `None` if it leads to none, or only into one.
+pub fn find(path: &Path) -> io::Result<Option<Entry>> {
+    let path = absolute(path).unwrap_or_else(|_| path.to_owned());
+    Ok(topmost(&path)?.filter(|entry| entry.kind == FILESYSTEM_TYPE))
+}
+
 /// What is mounted on top at `path`, of whatever type.
 pub fn topmost(path: &Path) -> io::Result<Option<Entry>> {
     Ok(read()?
         .into_iter()
         .rev()
         .find(|entry| entry.mount_point == path))
+}
+
+/// What has become of a mount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is what a path to its mount point leads to.
+    OnTop,
+    /// Another one was mounted over it.
+    Covered,
+    /// It was taken away, though those who use it may have it still.
+    Gone,
+}
+
+/// What has become of this very mount.
+pub fn presence(entry: &Entry) -> io::Result<Presence> {
+    let is_it = |other: &Entry| other.id == entry.id && other.device == entry.device;
+    if topmost(&entry.mount_point)?.as_ref().is_some_and(is_it) {
+        return Ok(Presence::OnTop);
+    }
+    Ok(match read()?.iter().any(is_it) {
+        true => Presence::Covered,
+        false => Presence::Gone,
+    })
+}
+
+/// Whether an error means that the daemon of the mount has died, or dies at this moment.
+pub fn is_dead(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOTCONN | libc::ECONNABORTED)
+    )
 }
 
 fn parse(table: &[u8]) -> Vec<Entry> {
@@ -62,12 +120,18 @@ fn parse_line(line: &[u8]) -> Option<Entry> {
     let _hyphen = rest.next()?;
     let kind = String::from_utf8(rest.next()?.to_vec()).ok()?;
     let source = unescape(rest.next()?);
+    let owner = rest.next().unwrap_or_default();
+    let owner = owner
+        .split(|byte| *byte == b',')
+        .find_map(|option| option.strip_prefix(b"user_id="))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
     Some(Entry {
         id,
         device,
         mount_point,
         kind,
         source,
+        owner: owner.unwrap_or(0),
     })
 }
 
@@ -99,8 +163,8 @@ fn octal(digits: &[u8]) -> Option<u8> {
 pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Ok(real) => Ok(real),
-        // A dead mount answers ENOTCONN: resolve what leads there.
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => {
+        // A dead mount, or another user's: resolve what leads there.
+        Err(error) if is_dead(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
             let full = std::path::absolute(path)?;
             match (full.parent(), full.file_name()) {
                 (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
@@ -122,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_line_with_escapes_and_optional_fields_is_read() {
-        let line = br"36 35 0:51 / /mnt/a\040b rw,relatime shared:1 master:2 - fuse.pycfs /srv/s\134x ro,user_id=0";
+        let line = br"36 35 0:51 / /mnt/a\040b rw,relatime shared:1 master:2 - fuse.pycfs /srv/s\134x ro,user_id=1000,group_id=7";
         let entries = parse(line);
         let expected = Entry {
             id: 36,
@@ -130,6 +194,7 @@ mod tests {
             mount_point: PathBuf::from("/mnt/a b"),
             kind: "fuse.pycfs".to_owned(),
             source: OsString::from(r"/srv/s\x"),
+            owner: 1000,
         };
         assert_eq!(entries, [expected]);
     }

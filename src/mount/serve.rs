@@ -1,5 +1,6 @@
 //! One mount from beginning to end: everything is put together here, in the order that matters.
 
+use rustix::fs::Access;
 use rustix::process::{Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -7,7 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::attach::attach;
 use super::detach::detach;
@@ -75,9 +76,10 @@ pub(super) fn serve(
     )?;
     let closer = signals.handle();
     let entry = attached.entry.clone();
+    let written = Arc::clone(&store);
     let on_signal = std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || end_on_signal(&mut signals, &entry, foreground))
+        .spawn(move || end_on_signal(&mut signals, &entry, foreground, &written))
         .map_err(Error::system("handle signals"))?;
     let sources = Sources {
         source: place.source.clone(),
@@ -91,7 +93,7 @@ pub(super) fn serve(
         since: Instant::now(),
     };
     let limit = options.store_size.unwrap_or(store::DEFAULT_LIMIT);
-    let control = Server::start(&place.mount_point, move |request| {
+    let control = Server::start(attached.entry.socket(), move |request| {
         answer(&sources, limit, request)
     });
     if let Err(error) = &control {
@@ -141,8 +143,11 @@ impl Place {
         if !mount_point.metadata().map_err(place_error)?.is_dir() {
             return Err(place_error(io::Error::from(io::ErrorKind::NotADirectory)));
         }
-        refuse_second(&absolute_source, &mount_point)?;
         let real_source = source.canonicalize().map_err(source_error)?;
+        // Opening it as a path would succeed, and then every name in it be refused.
+        rustix::fs::access(&real_source, Access::EXEC_OK)
+            .map_err(|errno| source_error(errno.into()))?;
+        refuse_second(&absolute_source, &real_source, &mount_point)?;
         let own = real_source != mount_point && mountinfo::lies_in(&mount_point, &real_source);
         Ok(Place {
             // Where the mount covers the way to the source, that way must not be walked again.
@@ -165,7 +170,7 @@ impl Place {
 fn clear_dead(mount_point: &Path) -> Result<(), Error> {
     const MOST: usize = 16;
     for _ in 0..MOST {
-        let dead = matches!(mount_point.metadata(), Err(error) if error.raw_os_error() == Some(libc::ENOTCONN));
+        let dead = matches!(mount_point.metadata(), Err(error) if mountinfo::is_dead(&error));
         let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
         match top.filter(|entry| dead && entry.kind == FILESYSTEM_TYPE) {
             Some(entry) => {
@@ -181,10 +186,14 @@ fn clear_dead(mount_point: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-fn refuse_second(source: &Path, mount_point: &Path) -> Result<(), Error> {
+fn refuse_second(source: &Path, real_source: &Path, mount_point: &Path) -> Result<(), Error> {
+    let is_same = |mounted: &OsString| {
+        let mounted = Path::new(mounted);
+        mounted == source || mounted.canonicalize().is_ok_and(|path| path == real_source)
+    };
     let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
     match top {
-        Some(entry) if entry.kind == FILESYSTEM_TYPE && entry.source == source.as_os_str() => {
+        Some(entry) if entry.kind == FILESYSTEM_TYPE && is_same(&entry.source) => {
             Err(Error::AlreadyMounted {
                 source_path: source.to_owned(),
                 path: mount_point.to_owned(),
@@ -234,9 +243,11 @@ fn synthesis_options(options: &Options, backend: &dyn Compiler) -> pycache::Opti
 }
 
 /// The first SIGTERM or SIGINT unmounts, and if the mount is busy a second one detaches it. The
-/// session ends by that.
-fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool) {
-    let mut lazy = false;
+/// session ends by that, at once or with the mount's last user. One more signal ends the daemon
+/// while that user still is there, after what was compiled has been written.
+fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool, store: &Store) {
+    const WRITING: Duration = Duration::from_secs(3);
+    let (mut lazy, mut detached) = (false, false);
     for signal in signals.forever() {
         if signal == SIGHUP && !foreground {
             continue;
@@ -249,7 +260,15 @@ fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool) {
                     path.display()
                 );
             }
-            Err(error) => log::error!("cannot unmount: {error}"),
+            Err(Error::Detached(path)) if detached => {
+                log::warn!("{} is cut off from its last users", path.display());
+                store.flush(WRITING);
+                std::process::exit(0);
+            }
+            Err(error) => {
+                detached = matches!(error, Error::Detached(_));
+                log::error!("cannot unmount: {error}");
+            }
         }
         lazy = true;
     }
@@ -262,7 +281,7 @@ fn answer(sources: &Sources, limit: u64, request: Request) -> serde_json::Value 
     };
     match request {
         Request::Status => sources.status(),
-        Request::Collect => json(match sources.store.gc(limit) {
+        Request::Collect(wanted) => json(match sources.store.gc(wanted.unwrap_or(limit)) {
             Ok(report) => serde_json::to_value(report).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         }),

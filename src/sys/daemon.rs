@@ -1,6 +1,7 @@
-//! Going into the background: `fork`, and nothing else.
+//! Going into the background: `fork`, and closing what the caller left open.
 
 use std::io;
+use std::os::fd::RawFd;
 
 /// Which side of a fork this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,4 +28,25 @@ pub fn fork() -> io::Result<Fork> {
         0 => Ok(Fork::Child),
         child => Ok(Fork::Parent(child)),
     }
+}
+
+/// Closes what the caller of this program left open beyond the three streams: a lock or a pipe
+/// would stay open as long as a daemon lives.
+pub fn close_inherited() -> io::Result<()> {
+    const FIRST: RawFd = 3;
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number >= FIRST)
+        .collect();
+    for number in open {
+        // SAFETY: asks for a flag, which no owner of a descriptor can notice.
+        let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+        if flags >= 0 && flags & libc::FD_CLOEXEC == 0 {
+            // SAFETY: all that this program opens is closed on exec (the standard library and
+            // rustix as it is used here see to it). What is not came with the exec that started
+            // this program, so nothing here owns it.
+            unsafe { libc::close(number) };
+        }
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@
 // A test ends by panicking.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+pub mod background;
 pub mod mounted;
 pub mod store;
 
