@@ -1,7 +1,12 @@
 //! The interpreter backend under hostile sources, dying workers and broken interpreters: each job
 //! ends in time, with the right code or a refusal, and the next job works.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod common;
 
@@ -396,6 +401,42 @@ fn broken_interpreters_are_refusals_in_bounded_time() {
             let more = starts(backend).unwrap_or(0) - before.unwrap_or(0);
             assert!(more <= 3, "{what}: {more} starts");
         }
+    }
+}
+
+/// The running processes of a session.
+fn session(leader: u32) -> Vec<u32> {
+    let mut members = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        let Some((start, end)) = stat.rsplit_once(')') else {
+            continue;
+        };
+        let fields: Vec<&str> = end.split(' ').collect();
+        if fields[4] == leader.to_string() && fields[1] != "Z" {
+            members.push(start.split(' ').next().unwrap().parse().unwrap());
+        }
+    }
+    members
+}
+
+#[test]
+fn a_wrapper_script_works_when_it_is_named_and_leaves_no_process() {
+    let (target, path) = newest();
+    let folder = tempfile::tempdir().unwrap();
+    for (name, run) in [("replaced", "exec"), ("waiting", "")] {
+        let script = format!("here=$(cd / && pwd)\n{run} {} \"$@\"", path.display());
+        let wrapper = fake(folder.path(), name, &script);
+        let backend = backend_of(&[&wrapper], Options::default());
+        assert_eq!(backend.targets(), [target], "{name}");
+        assert_works(&backend, target);
+        let pids = backend.pids();
+        assert!(pids.iter().all(|pid| backend.is_worker(*pid)));
+        assert!(pids.iter().any(|pid| !session(*pid).is_empty()));
+        drop(backend);
+        eventually("no process is left", || {
+            pids.iter().all(|pid| session(*pid).is_empty())
+        });
     }
 }
 

@@ -83,7 +83,7 @@ pub trait Compiler: Send + Sync {
     fn targets(&self) -> Vec<Target>;
 
     /// The identity of what would compile for `target`; `None` when it is not covered.
-    /// Cheap: no process is started for it once the backend has been opened.
+    /// Cheap once it has been answered; the first call for a target may start a process.
     fn build(&self, target: Target) -> Option<BuildId>;
 
     /// Compiles one source. Returns within `job.timeout` plus a small constant.

@@ -4,13 +4,15 @@
 //! worker answers is checked to be a code object of its target before anybody sees it, whatever
 //! happens to a worker is a refusal within the job's time, and nothing of a source is executed.
 //!
-//! `discovery` finds candidates, `pool` has the workers of a target, `worker` speaks to one process
-//! with the frames of `protocol`, `spawner` starts and reaps processes, and `worker.py` is what
-//! runs in them.
+//! `discovery` finds candidates and `probe` asks one what it is, `pool` has the workers of a target
+//! and treats them by its `rules`, `worker` speaks to one process with the frames of `protocol`,
+//! `spawner` starts and reaps processes, and `worker.py` is what runs in them.
 
 mod discovery;
 mod pool;
+mod probe;
 mod protocol;
+mod rules;
 mod spawner;
 mod worker;
 
@@ -27,8 +29,10 @@ pub use pool::Counters;
 
 use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
 use crate::pyc::{Target, Template};
-use pool::{Pool, Rules, after};
+use pool::Pool;
+use probe::Probe;
 use protocol::{Head, Hello, PLACEHOLDER, Reply};
+use rules::{Rules, after};
 use spawner::Spawner;
 use worker::Kind;
 
@@ -224,6 +228,11 @@ impl Interpreter {
         self.spawner.pids()
     }
 
+    /// Whether a process is one of the workers.
+    pub fn is_worker(&self, pid: u32) -> bool {
+        self.spawner.is_live(pid)
+    }
+
     /// What has happened, for each target that has candidates.
     pub fn counters(&self) -> Vec<(Target, Counters)> {
         self.covered()
@@ -310,8 +319,7 @@ impl Interpreter {
         let probes: Vec<_> = paths
             .into_iter()
             .map(|path| {
-                let probe =
-                    pool::Probe::start(&path, &self.rules, &hidden, &self.spawner, deadline);
+                let probe = Probe::start(&path, &self.rules, &hidden, &self.spawner, deadline);
                 (path, probe)
             })
             .collect();

@@ -10,12 +10,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use super::protocol::{Head, Hello, Reply};
+use super::rules::{Rules, after};
 use super::spawner::{Running, Spawner};
-use super::worker::{Kind, Recipe, Trouble, Worker};
+use super::worker::{Kind, Trouble, Worker};
 use crate::compiler::Refusal;
 use crate::pyc::Target;
 
@@ -29,44 +29,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const JOBS_BETWEEN_LOOKS: u32 = 32;
 /// From this size in bytes on a source counts as large.
 const LARGE_SOURCE: usize = 1 << 20;
-
-/// How a pool treats its workers.
-#[derive(Clone, Debug)]
-pub struct Rules {
-    /// Most workers at a time.
-    pub workers: usize,
-    /// How long an interpreter may take until it is ready.
-    pub start_time: Duration,
-    /// An idle worker beside another one ends after this time.
-    pub spare_time: Duration,
-    /// The last idle worker ends after this time.
-    pub idle_time: Duration,
-    /// A worker is replaced after so many jobs.
-    pub jobs: u32,
-    /// A worker is replaced when its resident memory exceeds this, in bytes.
-    pub resident: u64,
-    /// User and group of the workers; `None` stays.
-    pub user: Option<(u32, u32)>,
-    /// RLIMIT_AS of a worker, in bytes.
-    pub memory: u64,
-    /// Whether the root code object's record carries FLAG_REF.
-    pub root_flag: bool,
-    /// Whether workers get a mount namespace of their own.
-    pub own_mounts: bool,
-}
-
-impl Rules {
-    fn recipe(&self, program: Arc<Path>, kind: Kind, hidden: &[PathBuf]) -> Recipe {
-        Recipe {
-            program,
-            kind,
-            user: self.user,
-            root_flag: self.root_flag,
-            memory: self.memory,
-            hide: self.own_mounts.then(|| hidden.to_vec()),
-        }
-    }
-}
 
 /// What has happened in a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -611,59 +573,4 @@ impl Pool {
             count.timeouts
         )
     }
-}
-
-/// A worker that is started only to hear what its interpreter is.
-pub struct Probe {
-    started: Receiver<std::io::Result<Worker>>,
-}
-
-impl Probe {
-    /// Has `program` started.
-    pub fn start(
-        program: &Path,
-        rules: &Rules,
-        hidden: &[PathBuf],
-        spawner: &Spawner,
-        greet_by: Instant,
-    ) -> Probe {
-        let (sender, started) = bounded(1);
-        let program: Arc<Path> = program.into();
-        let recipe = rules.recipe(Arc::clone(&program), Kind::Plain, hidden);
-        match recipe.launch() {
-            Ok((launch, socket)) => {
-                let started = move |process: std::io::Result<Running>| {
-                    let made =
-                        process.map(|process| Worker::new(process, socket, program, 0, greet_by));
-                    let _ = sender.send(made);
-                };
-                spawner.start(launch, Box::new(started));
-            }
-            Err(error) => {
-                let _ = sender.send(Err(error));
-            }
-        }
-        Probe { started }
-    }
-
-    /// Waits for the hello. The error says why the program is none of ours.
-    pub fn finish(self, deadline: Instant) -> Result<Arc<Hello>, String> {
-        let mut worker = self
-            .started
-            .recv_deadline(deadline)
-            .map_err(|_| "it does not start".to_owned())?
-            .map_err(|error| error.to_string())?;
-        worker.greet(deadline).map_err(|trouble| match trouble {
-            Trouble::Late => "no hello in time".to_owned(),
-            Trouble::Died(how) => format!("it ended: {how}"),
-            Trouble::Garbage(what) => what,
-        })
-    }
-}
-
-/// The moment `time` from now, or one far off when that cannot be said.
-pub fn after(time: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(time)
-        .unwrap_or_else(|| now + Duration::from_secs(86_400))
 }

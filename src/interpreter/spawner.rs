@@ -74,6 +74,11 @@ impl Spawner {
         self.live.lock().iter().copied().collect()
     }
 
+    /// Whether a process was started here and is not yet reaped.
+    pub fn is_live(&self, pid: u32) -> bool {
+        self.live.lock().contains(&pid)
+    }
+
     /// Ends the thread, after the dropped workers were reaped or some time has passed.
     pub fn stop(&self) {
         let thread = self.thread.lock().take();

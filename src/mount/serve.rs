@@ -58,7 +58,7 @@ pub(super) fn serve(
         root,
         synthesis,
         place.own.clone(),
-        move |process| workers.pids().contains(&process),
+        move |process| workers.is_worker(process),
     ));
 
     let mut signals =
