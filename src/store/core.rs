@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::HashSet;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::account::Totals;
@@ -273,6 +273,7 @@ impl Core {
             counting,
         } = self.condition.lock().clone();
         let full = self.full.lock().as_ref().map(|full| full.reason.clone());
+        let owned = matches!(state, State::Ready | State::Unindexed);
         let (state, reason) = match (state, full) {
             (State::Ready | State::Shared | State::Unindexed, Some(full)) => {
                 (State::Full, Some(full))
@@ -281,12 +282,7 @@ impl Core {
         };
         let (memory_entries, memory_bytes) = self.memory.totals();
         let place = self.place();
-        let ours = |total: &std::sync::atomic::AtomicU64| match state {
-            State::Ready | State::Unindexed | State::Full => Some(total.load(Relaxed)),
-            State::Opening | State::Shared | State::ReadOnly | State::Lost | State::MemoryOnly => {
-                None
-            }
-        };
+        let ours = |total: &AtomicU64| owned.then(|| total.load(Relaxed));
         StoreStatus {
             state,
             reason,

@@ -223,10 +223,6 @@ impl Store {
     /// and evicts the least recently used blobs until at most `limit` bytes are left. Waits for
     /// the result, which may take minutes.
     pub fn gc(&self, limit: u64) -> Result<GcReport, NotOwner> {
-        let deadline = Instant::now() + OPEN_PATIENCE * 40;
-        while self.status().state == State::Opening && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(2));
-        }
         self.core
             .ask(|answer| Event::Collect(limit, answer), GC_PATIENCE)
             .unwrap_or_else(|| Err(NotOwner("the index did not answer".to_owned())))

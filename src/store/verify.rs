@@ -15,6 +15,8 @@ use super::status::Agreement;
 
 /// Most bad blobs that are listed; all are counted.
 const LISTED: usize = 1000;
+/// How long the folder may take to be opened.
+const OPENING: Duration = Duration::from_secs(5);
 /// How long the index may take to be compared with the folder.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -59,7 +61,7 @@ impl VerifyReport {
 /// Checks every blob, then has the index compared with them.
 pub(super) fn verify(core: &Core) -> VerifyReport {
     let mut report = VerifyReport::default();
-    let Some(place) = core.place() else {
+    let Some(place) = core.wait_place(OPENING) else {
         report.reason = core.condition.lock().reason.clone();
         return report;
     };

@@ -22,7 +22,7 @@ use super::place::{is_full, is_gone, is_read_only};
 /// Most entries that wait.
 const ENTRIES: usize = 512;
 /// Most bytes of templates that wait, unless a single one is larger.
-const BYTES: usize = 16 << 20;
+const BYTES: usize = 8 << 20;
 /// How long the writer waits for the folder to be made again, or for room.
 const PATIENCE: Duration = Duration::from_secs(5);
 
