@@ -78,37 +78,43 @@ fn entries_equal_what_py_compile_writes_at_every_level() {
     for (path, content) in &sources {
         mounted.write(path, content);
     }
-    let out = mounted.dir().join("out.pyc");
+    let out = mounted.dir().join("out");
+    fs::create_dir(&out).unwrap();
     for (target, interpreter) in interpreters() {
-        for (path, _) in &sources {
-            for level in Level::ALL {
-                let source = mounted.mount_point().join(path);
-                let script = "import py_compile, sys; py_compile.compile(sys.argv[1], sys.argv[2], doraise=True, \
-                              optimize=int(sys.argv[3]))";
-                succeed(
-                    command(&interpreter)
-                        .args(["-B", "-c", script])
-                        .args([source.as_os_str(), out.as_os_str()])
-                        .arg(level.number().to_string()),
-                );
-                let expected = fs::read(&out).unwrap();
-                let pyc = pyc_of(&source, target, level);
+        for level in Level::ALL {
+            let mirrored: Vec<PathBuf> = sources
+                .iter()
+                .map(|(path, _)| mounted.mount_point().join(path))
+                .collect();
+            succeed(
+                command(&interpreter)
+                    .args(["-B", "-c", COMPILE_ALL])
+                    .arg(&out)
+                    .arg(level.number().to_string())
+                    .args(&mirrored),
+            );
+            for (number, source) in mirrored.iter().enumerate() {
+                let expected = out.join(number.to_string());
+                let pyc = pyc_of(source, target, level);
                 let found =
                     fs::read(&pyc).unwrap_or_else(|error| panic!("{}: {error}", pyc.display()));
                 assert_eq!(fs::metadata(&pyc).unwrap().len(), found.len() as u64);
                 if target.minor() >= 11 {
-                    assert!(
-                        expected == found,
-                        "{} differs from {target}'s own",
-                        pyc.display()
-                    );
+                    let same = fs::read(&expected).unwrap() == found;
+                    assert!(same, "{} differs from {target}'s own", pyc.display());
                 } else {
-                    same_code(&interpreter, &out, &pyc, target);
+                    same_code(&interpreter, &expected, &pyc, target);
                 }
             }
         }
     }
 }
+
+/// Compiles the files given after the output directory and the level, each to a number.
+const COMPILE_ALL: &str = "
+import os, py_compile, sys
+for number, path in enumerate(sys.argv[3:]):
+    py_compile.compile(path, os.path.join(sys.argv[1], str(number)), doraise=True, optimize=int(sys.argv[2]))";
 
 /// Before 3.11 two processes of one CPython differ in which strings are written by reference: what
 /// must be equal is the header and the code that comes out.

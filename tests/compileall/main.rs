@@ -70,7 +70,10 @@ const CASES: &[Case] = &[
     case(13, &["-qq", "-s", "pkg", "src"]),
     case(9, &["-x", "bad_return", "-p", "/", "src"]),
     case(9, &["-p", "/opt", "{root}/src"]),
-    case(9, &["-x", "bad_return", "-s", "src", "-p", "/opt/lib", "src"]),
+    case(
+        9,
+        &["-x", "bad_return", "-s", "src", "-p", "/opt/lib", "src"],
+    ),
     case(6, &["-x", r"bad_|pkg/", "src"]),
     case(6, &["-x", r"/[^/]*\.py\Z", "src/pkg", "src"]),
     case(6, &["-x", r"^src/(.|[[na]+)\.py$", "src"]),
@@ -449,7 +452,11 @@ fn run_pycfs(dir: &Path, args: &[&OsStr]) -> (Option<i32>, String, String) {
         .output()
         .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    (output.status.code(), text(output.stdout), text(output.stderr))
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
 }
 
 #[test]
@@ -474,7 +481,13 @@ fn senseless_command_lines_are_refused_before_anything_is_written() {
         &["--invalidation-mode", "never", "m.py"],
         &["--python", "3.5", "m.py"],
         &["--python", "3.12,3.13", "-b", "m.py"],
-        &["--python", "3.6", "--invalidation-mode", "checked-hash", "m.py"],
+        &[
+            "--python",
+            "3.6",
+            "--invalidation-mode",
+            "checked-hash",
+            "m.py",
+        ],
         &["--no-store", "--store", "s", "m.py"],
         &["--interpreter", "/bin/cat", "m.py"],
         &["--interpreter", "/no/such/python", "m.py"],
@@ -493,7 +506,10 @@ fn senseless_command_lines_are_refused_before_anything_is_written() {
         all.extend(args.iter().map(OsStr::new));
         let (status, stdout, stderr) = run_pycfs(dir.path(), &all);
         assert_eq!(status, Some(2), "{args:?}: {stdout}{stderr}");
-        assert!(!stderr.is_empty() && stdout.is_empty(), "{args:?}: {stdout}");
+        assert!(
+            !stderr.is_empty() && stdout.is_empty(),
+            "{args:?}: {stdout}"
+        );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{args:?}");
     }
 }

@@ -96,9 +96,9 @@ fn wrong_use_ends_with_1() {
         let word = options.last().unwrap().rsplit('=').next().unwrap();
         assert!(said.contains(word), "{word}: {said}");
     }
-    ends_with(1, &mut pycfs().arg("mount"));
-    ends_with(1, &mut pycfs().args(["umount", "--no-such-flag"]));
-    ends_with(0, &mut pycfs().args(["mount", "--help"]));
+    ends_with(1, pycfs().arg("mount"));
+    ends_with(1, pycfs().args(["umount", "--no-such-flag"]));
+    ends_with(0, pycfs().args(["mount", "--help"]));
 }
 
 #[test]

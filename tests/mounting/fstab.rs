@@ -114,7 +114,7 @@ fn a_line_of_fstab_mounts_with_a_and_by_its_mount_point_and_twice() {
         ends_with(0, &mut mount(&file, &[all]));
         assert_eq!(it.adopt(), pid, "the same daemon");
         let expected = ("fuse.pycfs".to_owned(), source.to_str().unwrap().to_owned());
-        assert_eq!(mounts_at(place), [expected.clone()], "{kind}");
+        assert_eq!(mounts_at(place), std::slice::from_ref(&expected), "{kind}");
         ends_with(0, system("umount").arg(place));
         eventually("the daemon has ended", || !is_running(pid));
         ends_with(0, &mut mount(&file, &[place.as_os_str()]));
