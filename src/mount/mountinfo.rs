@@ -1,5 +1,6 @@
 //! The mount table, `/proc/self/mountinfo` (proc(5)).
 
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
@@ -30,12 +31,8 @@ pub struct Entry {
 impl Entry {
     /// Whether its daemon has died. Asks the mount only if no other one lies over it.
     pub fn is_dead(&self) -> bool {
-        let on_top = presence(self).is_ok_and(|presence| presence == Presence::OnTop);
-        on_top
-            && self
-                .mount_point
-                .metadata()
-                .is_err_and(|error| is_dead(&error))
+        presence(self).is_ok_and(|presence| presence == Presence::OnTop)
+            && is_dead(&self.mount_point)
     }
 
     /// The control socket of its daemon.
@@ -93,12 +90,15 @@ pub fn presence(entry: &Entry) -> io::Result<Presence> {
     })
 }
 
-/// Whether an error means that the daemon of the mount has died, or dies at this moment.
-pub fn is_dead(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(libc::ENOTCONN | libc::ECONNABORTED)
-    )
+/// Whether the daemon of the mount at `path` has died. Its figures are asked for, because no
+/// answer to that is ever cached.
+pub fn is_dead(path: &Path) -> bool {
+    rustix::fs::statvfs(path).is_err_and(means_dead)
+}
+
+/// Whether an error means that the daemon of a mount has died, or dies at this moment.
+fn means_dead(errno: Errno) -> bool {
+    matches!(errno, Errno::NOTCONN | Errno::CONNABORTED)
 }
 
 fn parse(table: &[u8]) -> Vec<Entry> {
@@ -164,7 +164,10 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
     match path.canonicalize() {
         Ok(real) => Ok(real),
         // A dead mount, or another user's: resolve what leads there.
-        Err(error) if is_dead(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+        Err(error)
+            if Errno::from_io_error(&error).is_some_and(means_dead)
+                || error.kind() == io::ErrorKind::PermissionDenied =>
+        {
             let full = std::path::absolute(path)?;
             match (full.parent(), full.file_name()) {
                 (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),

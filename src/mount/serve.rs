@@ -170,9 +170,9 @@ impl Place {
 fn clear_dead(mount_point: &Path) -> Result<(), Error> {
     const MOST: usize = 16;
     for _ in 0..MOST {
-        let dead = matches!(mount_point.metadata(), Err(error) if mountinfo::is_dead(&error));
         let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
-        match top.filter(|entry| dead && entry.kind == FILESYSTEM_TYPE) {
+        let dead = |entry: &Entry| entry.kind == FILESYSTEM_TYPE && mountinfo::is_dead(mount_point);
+        match top.filter(dead) {
             Some(entry) => {
                 log::warn!(
                     "the daemon of {} has died: taking its mount away",

@@ -213,6 +213,7 @@ fn answers_are_counted_by_where_they_came_from_or_why_there_was_none() {
             // Few interpreters, so that one is missing.
             .env("PATH", "/usr/bin:/bin")
             .env("PYENV_ROOT", "/nonexistent")
+            .args(["--deadline", "60s"])
             .args([it.source(), it.mount_point()]);
         ends_with(0, &mut command);
         it.adopt();
@@ -229,7 +230,9 @@ fn answers_are_counted_by_where_they_came_from_or_why_there_was_none() {
     let grown = |key: &str, action: &dyn Fn()| {
         let before = it.count(key);
         action();
-        assert_eq!(it.count(key), before + 1, "{key}");
+        let status = it.status().unwrap();
+        let after = status.pointer(key).and_then(Value::as_u64);
+        assert_eq!(after, Some(before + 1), "{key}: {:#}", status["synthesis"]);
     };
     let present = |stem: &str| pyc_in(place, stem, target).exists();
     grown("/synthesis/misses", &|| assert!(present("mod")));
