@@ -130,8 +130,10 @@ enum UsageError {
     NoInterpreter(PathBuf),
     #[error("no CPython 3.6 to 3.15 was found: give its path with --interpreter")]
     NoTarget,
-    #[error("no CPython {0} was found that works: give its path with --interpreter ({1})")]
-    NotCovered(Target, String),
+    #[error("no CPython {0} was found: give its path with --interpreter")]
+    NotCovered(Target),
+    #[error("CPython {0} does not work: {1}")]
+    NotWorking(Target, String),
     #[error("without FILE or DIR, sys.path is compiled: no python{0} is on PATH to tell its own")]
     NoSysPath(Target),
     #[error("without FILE or DIR, sys.path is compiled: give --python one version only")]
@@ -456,7 +458,9 @@ fn compile(args: &Args) -> Result<io::Result<bool>, UsageError> {
         let not_covered = || {
             let described = backend.describe();
             let about = described.into_iter().find(|(other, _)| *other == target);
-            UsageError::NotCovered(target, about.map_or_else(String::new, |(_, text)| text))
+            about.map_or(UsageError::NotCovered(target), |(_, text)| {
+                UsageError::NotWorking(target, text)
+            })
         };
         let result = match &store {
             Some(store) => {

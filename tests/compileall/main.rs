@@ -542,7 +542,7 @@ fn several_versions_are_compiled_one_after_the_other() {
     for (target, interpreter) in [first, second] {
         let pyc = format!("src/__pycache__/m.{}.pyc", target.cache_tag());
         let check = "import sys, os; os.chdir(sys.argv[1]); sys.path.insert(0, 'src'); import m; \
-                     assert m.x == 1 and m.__cached__.endswith(sys.argv[2]), m.__cached__";
+                     assert m.x == 1 and m.__spec__.cached.endswith(sys.argv[2]), m.__spec__";
         common::run_script(interpreter, check, &[dir.path().to_str().unwrap(), &pyc]);
         assert!(dir.path().join(pyc).is_file());
     }
