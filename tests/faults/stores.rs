@@ -115,7 +115,7 @@ fn a_store_whose_modes_are_taken_away_costs_no_entry() {
         it.store().join("v1"),
         it.store().join("v1/blobs"),
     ] {
-        fs::set_permissions(&directory, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
         served(&it, &format!("mode{}_", directory.components().count()));
     }
     assert_eq!(modules.read_all(), 60);
