@@ -6,5 +6,8 @@
 //! [`Stop`](error::Stop) where it cannot go on.
 
 pub mod ast;
+pub mod decode;
 pub mod error;
+pub mod lower;
+pub mod parse;
 pub mod symtable;

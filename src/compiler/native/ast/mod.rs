@@ -6,11 +6,13 @@
 //!
 //! Invariant: each list's children are consecutive in their arena, in source order.
 
+mod dump;
 mod expr;
 mod id;
 mod pool;
 mod stmt;
 
+pub use dump::{constant_text, dump};
 pub use expr::{
     BoolOp, CmpOp, Comprehension, Conversion, Ctx, Expr, ExprId, ExprKind, ExprList, Operator,
     UnaryOp,

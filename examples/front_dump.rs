@@ -1,0 +1,72 @@
+//! Development: compares the native compiler's front half with dumps of the reference interpreter.
+//!
+//! usage: front_dump MINOR MODE LIST DUMPDIR [FILE-NUMBER]
+use pycfs::compiler::native::{ast, decode, error::Stop, lower, parse};
+use pycfs::pyc::Target;
+use std::collections::BTreeMap;
+
+fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
+    let text = decode::decode(source)?;
+    let parsed = parse::parse(&text, target)?;
+    let mut pool = ast::Pool::new();
+    let tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
+    let _ = mode;
+    Ok(ast::dump(&tree, &pool))
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let target = Target::from_minor(args[1].parse().unwrap()).unwrap();
+    let list = std::fs::read_to_string(&args[3]).unwrap();
+    let only: Option<usize> = args.get(5).map(|n| n.parse().unwrap());
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut shown = 0;
+    for (number, path) in list.lines().enumerate() {
+        if only.is_some_and(|only| only != number) {
+            continue;
+        }
+        let Ok(theirs) = std::fs::read(format!("{}/{number}", args[4])) else {
+            *counts.entry("no dump").or_default() += 1;
+            continue;
+        };
+        let source = std::fs::read(path).unwrap();
+        let theirs = String::from_utf8_lossy(&theirs);
+        let rejected = theirs.starts_with("error");
+        let (class, note) = match front(&source, target, &args[2]) {
+            Ok(_) if rejected => ("WRONG accept", theirs.to_string()),
+            Ok(ours) if ours == theirs => ("equal", String::new()),
+            Ok(ours) => {
+                let (mut o, mut t) = (ours.lines(), theirs.lines());
+                let mut line = 0;
+                let mut before: Vec<&str> = vec![];
+                loop {
+                    let (a, b) = (o.next(), t.next());
+                    line += 1;
+                    if a != b {
+                        break (
+                            "differs",
+                            format!(
+                                "dump line {line}\n   before {:?}\n   ours   {a:?}\n   theirs {b:?}",
+                                &before[before.len().saturating_sub(3)..]
+                            ),
+                        );
+                    }
+                    before.push(a.unwrap_or_default());
+                }
+            }
+            Err(Stop::Unsure(_)) if rejected => ("both refuse (unsure)", String::new()),
+            Err(Stop::Unsure(why)) => ("unsure", why),
+            Err(Stop::Rejected(error)) if rejected => {
+                let _ = error;
+                ("both reject", String::new())
+            }
+            Err(Stop::Rejected(error)) => ("WRONG reject", error.message),
+        };
+        *counts.entry(class).or_default() += 1;
+        if !note.is_empty() && shown < 12 {
+            shown += 1;
+            println!("{number} {path}: {class}: {note}");
+        }
+    }
+    println!("{counts:?}");
+}
