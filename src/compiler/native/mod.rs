@@ -5,9 +5,17 @@
 //! Each pass is a function from one well-defined form to the next and returns a
 //! [`Stop`](error::Stop) where it cannot go on.
 
+pub mod assemble;
 pub mod ast;
+pub mod codegen;
+pub mod constant;
 pub mod decode;
 pub mod error;
+pub mod flowgraph;
+pub mod future;
+pub mod instruction;
 pub mod lower;
+pub mod opcode;
 pub mod parse;
+pub mod profile;
 pub mod symtable;
