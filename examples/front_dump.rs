@@ -1,7 +1,7 @@
 //! Development: compares the native compiler's front half with dumps of the reference interpreter.
 //!
 //! usage: front_dump MINOR MODE LIST DUMPDIR [FILE-NUMBER]
-use pycfs::compiler::native::{ast, decode, error::Stop, lower, parse};
+use pycfs::compiler::native::{ast, decode, error::Stop, future, lower, parse, symtable};
 use pycfs::pyc::Target;
 use std::collections::BTreeMap;
 
@@ -10,7 +10,11 @@ fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
     let parsed = parse::parse(&text, target)?;
     let mut pool = ast::Pool::new();
     let tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
-    let _ = mode;
+    if mode == "sym" {
+        let future = future::future(&tree, &pool)?;
+        let table = symtable::build(&tree, &mut pool, future, target)?;
+        return Ok(symtable::dump(&table, &pool));
+    }
     Ok(ast::dump(&tree, &pool))
 }
 

@@ -90,8 +90,10 @@ def table(block, indent, out):
         f"{indent}{block.name} type={int(block.type)} line={block.lineno} nested={int(block.nested)}"
     )
     out.append(f"{indent} varnames={' '.join(block.varnames)}")
-    for name, flags in block.symbols.items():
-        out.append(f"{indent} {name} {flags:#x}")
+    bound = _symtable.DEF_BOUND
+    order = (name for name, flags in block.symbols.items() if flags & bound)
+    out.append(f"{indent} order={' '.join(order)}")
+    out.extend(sorted(f"{indent} {name} {flags:#x}" for name, flags in block.symbols.items()))
     for child in block.children:
         table(child, indent + "  ", out)
 

@@ -17,5 +17,6 @@ pub mod instruction;
 pub mod lower;
 pub mod opcode;
 pub mod parse;
+pub mod pipeline;
 pub mod profile;
 pub mod symtable;

@@ -177,3 +177,18 @@ impl Ast {
         self.stmts.len()
     }
 }
+
+/// The docstring of a body: its first statement, if that is a plain string.
+pub fn docstring(ast: &Ast, body: StmtList) -> Option<(ExprId, Sym)> {
+    let &first = ast.slice(body).first()?;
+    let StmtKind::Expr { value } = ast.stmt(first).kind else {
+        return None;
+    };
+    match ast.expr(value).kind {
+        ExprKind::Constant {
+            value: Constant::Str(text),
+            ..
+        } => Some((value, text)),
+        _ => None,
+    }
+}

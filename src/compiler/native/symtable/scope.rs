@@ -31,9 +31,13 @@ pub enum BlockKey {
     TypeParamBound(TypeParamId),
     /// The default of a type parameter.
     TypeParamDefault(TypeParamId),
-    /// The annotations of a `def` (up to 3.13 only under `from __future__ import annotations`,
-    /// where CPython makes one block an annotation that no one looks up again).
+    /// 3.14: the annotations of a `def`.
     Annotations(StmtId),
+    /// 3.14: the annotations of the names in a module, class or function.
+    NameAnnotations(BlockId),
+    /// Up to 3.13: an annotation under `from __future__ import annotations`. Nobody looks it up and
+    /// it is no child of its parent: it is there only to reject what annotations can't hold.
+    FutureAnnotation,
 }
 
 /// The kind of a block (`_Py_block_ty`).
@@ -146,10 +150,6 @@ pub struct Block {
     pub varnames: Vec<Sym>,
     /// Whether a function is around it.
     pub nested: bool,
-    /// Whether it has free variables.
-    pub free: bool,
-    /// Whether a block inside has free variables.
-    pub child_free: bool,
     /// Whether it yields.
     pub generator: bool,
     /// Whether it awaits, or is `async`.
@@ -176,7 +176,8 @@ pub struct Block {
     pub method: bool,
     /// 3.14: whether some annotations of this module or class are set only under a condition.
     pub has_conditional_annotations: bool,
-    /// 3.14: the block of the annotations of this function, class or module.
+    /// 3.14: the block of the annotated names of this class, module or function. (That of a
+    /// function's parameters has the key [`BlockKey::Annotations`].)
     pub annotation_block: Option<BlockId>,
     /// 3.14: whether annotations were seen.
     pub annotations_used: bool,
