@@ -12,7 +12,8 @@ impl Compiler<'_> {
     /// Loads the text of an annotation.
     fn annotation_text(&mut self, annotation: ExprId) -> Pass<()> {
         let loc = self.ast.expr(annotation).loc;
-        let text = self.unparse(annotation)?;
+        let text = super::unparse::unparse(self.ast, self.pool, annotation)?;
+        let text = self.pool.sym_bytes(&text);
         self.load_const(loc, Constant::Str(text));
         Ok(())
     }
@@ -168,10 +169,5 @@ impl Compiler<'_> {
             }
             _ => self.evaluate(id),
         }
-    }
-
-    /// The text of an annotation as CPython writes it.
-    fn unparse(&mut self, _annotation: ExprId) -> Pass<Sym> {
-        Err(Stop::unsure("an annotation kept as text"))
     }
 }

@@ -22,11 +22,13 @@ mod indexed;
 mod intrinsic;
 mod names;
 mod pattern;
+mod repr;
 mod statement;
 mod try_;
 mod try_star;
 mod type_params;
 mod unit;
+mod unparse;
 mod with_;
 
 use super::ast::{Ast, Pool, Sym};
