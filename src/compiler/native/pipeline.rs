@@ -5,6 +5,7 @@ use super::codegen::{self, Features};
 use super::constant::{Marshalled, marshal};
 use super::decode::decode;
 use super::error::{Pass, Stop};
+use super::fold::fold;
 use super::future::future;
 use super::lower::lower;
 use super::parse::parse;
@@ -22,8 +23,9 @@ pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<M
     let text = decode(source)?;
     let parsed = parse(&text, target)?;
     let mut pool = Pool::new();
-    let ast = lower(&text, parsed.syntax(), target, &mut pool)?;
+    let mut ast = lower(&text, parsed.syntax(), target, &mut pool)?;
     let future = future(&ast, &pool)?;
+    fold(&mut ast, &mut pool, future, level, target)?;
     let table = symtable::build(&ast, &mut pool, future, target)?;
     let features = Features {
         flags: if future.annotations {
