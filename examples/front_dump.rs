@@ -1,19 +1,24 @@
 //! Development: compares the native compiler's front half with dumps of the reference interpreter.
 //!
 //! usage: front_dump MINOR MODE LIST DUMPDIR [FILE-NUMBER]
-use pycfs::compiler::native::{ast, decode, error::Stop, future, lower, parse, symtable};
-use pycfs::pyc::Target;
+use pycfs::compiler::native::{ast, decode, error::Stop, fold, future, lower, parse, symtable};
+use pycfs::pyc::{Level, Target};
 use std::collections::BTreeMap;
 
 fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
     let text = decode::decode(source)?;
     let parsed = parse::parse(&text, target)?;
     let mut pool = ast::Pool::new();
-    let tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
+    let mut tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
     if mode == "sym" {
         let future = future::future(&tree, &pool)?;
         let table = symtable::build(&tree, &mut pool, future, target)?;
         return Ok(symtable::dump(&table, &pool));
+    }
+    if let Some(level) = mode.strip_prefix("opt") {
+        let level = Level::from_number(level.parse().unwrap()).unwrap();
+        let future = future::future(&tree, &pool)?;
+        fold::fold(&mut tree, &mut pool, future, level, target)?;
     }
     Ok(ast::dump(&tree, &pool))
 }

@@ -12,6 +12,7 @@ pub mod constant;
 pub mod decode;
 pub mod error;
 pub mod flowgraph;
+pub mod fold;
 pub mod future;
 pub mod instruction;
 pub mod lower;

@@ -562,7 +562,10 @@ pub fn constant_text(pool: &Pool, value: Constant) -> String {
         Constant::Ellipsis => "Ellipsis".to_owned(),
         Constant::Bool(true) => "True".to_owned(),
         Constant::Bool(false) => "False".to_owned(),
-        Constant::Int(value) => format!("i{value:x}").replace("i-", "-i"),
+        Constant::Int(value) => {
+            let sign = if value < 0 { "-" } else { "" };
+            format!("{sign}i{:x}", value.unsigned_abs())
+        }
         Constant::Big(id) => format!("i{:x}", pool.big(id)).replace("i-", "-i"),
         Constant::Float(bits) => format!("f{bits:016x}"),
         Constant::Complex(id) => {
