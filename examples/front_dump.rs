@@ -1,12 +1,17 @@
 //! Development: compares the native compiler's front half with dumps of the reference interpreter.
 //!
 //! usage: front_dump MINOR MODE LIST DUMPDIR [FILE-NUMBER]
-use pycfs::compiler::native::{ast, decode, error::Stop, fold, future, lower, parse, symtable};
+use pycfs::compiler::native::{ast, decode, error::Stop, fold, future, lower, parse, pipeline, profile::Profile, symtable};
 use pycfs::pyc::{Level, Target};
 use std::collections::BTreeMap;
 
 fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
-    let text = decode::decode(source)?;
+    if mode == "verdict" {
+        let profile = Profile::of(target, None).unwrap();
+        pipeline::compile(source, profile, Level::O0)?;
+        return Ok("ok\n".to_owned());
+    }
+    let text = decode::decode(source, target)?;
     let parsed = parse::parse(&text, target)?;
     let mut pool = ast::Pool::new();
     let mut tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
@@ -63,16 +68,20 @@ fn main() {
                     before.push(a.unwrap_or_default());
                 }
             }
-            Err(Stop::Unsure(_)) if rejected => ("both refuse (unsure)", String::new()),
+            Err(Stop::Unsure(why)) if rejected => {
+                ("both refuse (unsure)", if only.is_some() { why } else { String::new() })
+            }
             Err(Stop::Unsure(why)) => ("unsure", why),
             Err(Stop::Rejected(error)) if rejected => {
-                let _ = error;
+                if only.is_some() {
+                    println!("{error:?}");
+                }
                 ("both reject", String::new())
             }
             Err(Stop::Rejected(error)) => ("WRONG reject", error.message),
         };
         *counts.entry(class).or_default() += 1;
-        if !note.is_empty() && shown < 12 {
+        if !note.is_empty() && shown < 60 {
             shown += 1;
             println!("{number} {path}: {class}: {note}");
         }

@@ -3,7 +3,7 @@
 usage: reference.py MODE OUTDIR < list of paths, one a line
 
 MODE is `ast` (the syntax tree), `opt0`, `opt1`, `opt2` (the tree after the optimizer, 3.13 and
-later) or `sym` (the symbol table). The answer for the n-th path goes to OUTDIR/n; a source that is
+later), `sym` (the symbol table) or `verdict` (whether it compiles). The answer for the n-th path goes to OUTDIR/n; a source that is
 rejected gives a file that begins with `error`.
 """
 import ast
@@ -100,7 +100,10 @@ def table(block, indent, out):
 
 def answer(mode, source):
     out = []
-    if mode == "sym":
+    if mode == "verdict":
+        compile(source, "f", "exec", 0, True, 0)
+        out.append("ok")
+    elif mode == "sym":
         table(_symtable.symtable(source, "f", "exec"), "", out)
     else:
         flags = ast.PyCF_ONLY_AST

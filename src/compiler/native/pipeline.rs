@@ -20,7 +20,7 @@ const FUTURE_ANNOTATIONS: u32 = 0x100_0000;
 pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
     let target = Target::from_minor(profile.minor)
         .ok_or_else(|| Stop::unsure("internal: a profile without target"))?;
-    let text = decode(source)?;
+    let text = decode(source, target)?;
     let parsed = parse(&text, target)?;
     let mut pool = Pool::new();
     let mut ast = lower(&text, parsed.syntax(), target, &mut pool)?;

@@ -10,6 +10,8 @@
 mod charmap;
 
 use crate::compiler::native::error::{Pass, Stop, SyntaxError};
+use crate::compiler::native::parse::are_in_comments;
+use crate::pyc::Target;
 use std::borrow::Cow;
 
 /// The largest source that is compiled; offsets are 32 bits wide in the parser.
@@ -18,7 +20,7 @@ const MAX_LEN: usize = 256 * 1024 * 1024;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Decodes a source file.
-pub fn decode(source: &[u8]) -> Pass<Cow<'_, str>> {
+pub fn decode(source: &[u8], target: Target) -> Pass<Cow<'_, str>> {
     if source.len() > MAX_LEN {
         return Err(Stop::unsure("a source of more than 256 MiB"));
     }
@@ -39,7 +41,7 @@ pub fn decode(source: &[u8]) -> Pass<Cow<'_, str>> {
             let known = normalized(name);
             return match known.as_str() {
                 "utf_8" | "u8" | "utf" | "utf8" | "utf8_ucs2" | "utf8_ucs4" | "cp65001" => {
-                    utf_8(bytes, 0, true)
+                    strict_utf_8(bytes)
                 }
                 "latin_1" | "8859" | "cp819" | "csisolatin1" | "ibm819" | "iso8859"
                 | "iso8859_1" | "iso_8859_1" | "iso_8859_1_1987" | "iso_ir_100" | "l1"
@@ -48,7 +50,7 @@ pub fn decode(source: &[u8]) -> Pass<Cow<'_, str>> {
             };
         }
     }
-    utf_8(bytes, skipped, false)
+    utf_8(bytes, skipped, target)
 }
 
 fn rejected(message: impl Into<String>) -> Stop {
@@ -80,28 +82,56 @@ fn with_newlines(source: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(bytes)
 }
 
-/// UTF-8 from `skipped` on. CPython does not look at comments when no cookie asked for a codec, so
-/// there a bad byte says nothing.
-fn utf_8(bytes: Cow<'_, [u8]>, skipped: usize, by_codec: bool) -> Pass<Cow<'_, str>> {
-    let bad = |_| {
-        if by_codec {
-            rejected("'utf-8' codec can't decode the source")
-        } else {
-            Stop::unsure("the source is not UTF-8")
-        }
+/// UTF-8 by way of the codec, as a cookie such as `utf8` asks for it.
+fn strict_utf_8(bytes: Cow<'_, [u8]>) -> Pass<Cow<'_, str>> {
+    let text = match bytes {
+        Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed),
+        Cow::Owned(bytes) => String::from_utf8(bytes)
+            .map(Cow::Owned)
+            .map_err(|error| error.utf8_error()),
     };
-    match bytes {
-        Cow::Borrowed(bytes) => {
-            let bytes = bytes.get(skipped..).unwrap_or_default();
-            std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(bad)
-        }
+    text.map_err(|_| rejected("'utf-8' codec can't decode the source"))
+}
+
+/// UTF-8 from `skipped` on. Up to 3.13 nobody looks at the bytes of comments.
+fn utf_8(bytes: Cow<'_, [u8]>, skipped: usize, target: Target) -> Pass<Cow<'_, str>> {
+    let bytes = match bytes {
+        Cow::Borrowed(bytes) => Cow::Borrowed(bytes.get(skipped..).unwrap_or_default()),
         Cow::Owned(mut bytes) => {
             bytes.drain(..skipped.min(bytes.len()));
-            String::from_utf8(bytes)
-                .map(Cow::Owned)
-                .map_err(|error| bad(error.utf8_error()))
+            Cow::Owned(bytes)
+        }
+    };
+    let Err(error) = std::str::from_utf8(&bytes) else {
+        return strict_utf_8(bytes);
+    };
+    let at = error.valid_up_to();
+    if target.minor() < 14 {
+        let (text, replaced) = with_placeholders(&bytes);
+        if are_in_comments(&text, &replaced) {
+            return Ok(Cow::Owned(text));
         }
     }
+    let line = 1 + bytes.iter().take(at).filter(|&&byte| byte == b'\n').count();
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    Err(rejected(format!(
+        "Non-UTF-8 code starting with '\\x{byte:02x}' on line {line}, but no encoding declared; \
+         see https://peps.python.org/pep-0263/ for details"
+    )))
+}
+
+/// The text with a question mark for each byte that is not UTF-8, and where these are.
+fn with_placeholders(bytes: &[u8]) -> (String, Vec<usize>) {
+    let mut text = String::with_capacity(bytes.len());
+    let mut replaced = Vec::new();
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for _ in chunk.invalid() {
+            replaced.push(text.len());
+            text.push('?');
+        }
+    }
+    (text, replaced)
 }
 
 fn latin_1(bytes: &[u8]) -> String {
@@ -237,8 +267,12 @@ fn usual_name(name: String) -> String {
 mod tests {
     use super::*;
 
+    fn target(minor: u8) -> Target {
+        Target::from_minor(minor).unwrap()
+    }
+
     fn text(source: &[u8]) -> String {
-        decode(source).unwrap().into_owned()
+        decode(source, target(13)).unwrap().into_owned()
     }
 
     #[test]
@@ -268,12 +302,25 @@ mod tests {
             b"#coding: utf8\n\xe9",
         ] {
             assert!(
-                matches!(decode(source), Err(Stop::Rejected(_))),
+                matches!(decode(source, target(13)), Err(Stop::Rejected(_))),
                 "{source:?}"
             );
         }
-        for source in [&b"#coding: euc_jp\n"[..], b"# \xe9"] {
-            assert!(matches!(decode(source), Err(Stop::Unsure(_))), "{source:?}");
+        let unknown = b"#coding: euc_jp\n";
+        assert!(matches!(decode(unknown, target(13)), Err(Stop::Unsure(_))));
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf_8_pass_only_in_comments_of_3_13() {
+        assert_eq!(text(b"x # \xe9\xff\n#\x80"), "x # ??\n#?");
+        for (source, minor) in [
+            (&b"'\xe9'"[..], 13),
+            (b"x\xe9", 13),
+            (b"# \xe9\n'\xe9'", 13),
+            (b"# \xe9", 14),
+        ] {
+            let result = decode(source, target(minor));
+            assert!(matches!(result, Err(Stop::Rejected(_))), "{source:?}");
         }
     }
 

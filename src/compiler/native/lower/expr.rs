@@ -45,6 +45,18 @@ impl Lowering<'_, '_> {
             ruff::Expr::IpyEscapeCommand(_) => {
                 return Err(Stop::unsure("an IPython escape command"));
             }
+            // These nest to the right without brackets.
+            ruff::Expr::UnaryOp(_)
+            | ruff::Expr::Lambda(_)
+            | ruff::Expr::If(_)
+            | ruff::Expr::Await(_)
+            | ruff::Expr::Yield(_)
+            | ruff::Expr::YieldFrom(_)
+            | ruff::Expr::Named(_)
+            | ruff::Expr::BinOp(ruff::ExprBinOp {
+                op: ruff::Operator::Pow,
+                ..
+            }) => return self.nested(|this| this.deeper(|this| this.inner(expr))),
             _ => return self.deeper(|this| this.inner(expr)),
         };
         let loc = self.loc(expr.range());

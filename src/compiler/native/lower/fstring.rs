@@ -7,9 +7,12 @@
 
 use super::{Lowering, text};
 use crate::compiler::native::ast::{Constant, Conversion, Expr, ExprId, ExprKind};
-use crate::compiler::native::error::Pass;
+use crate::compiler::native::error::{Pass, Stop};
 use ruff_python_ast as ruff;
 use ruff_text_size::{Ranged, TextRange, TextSize};
+
+/// How many replacement fields may be in each other by way of format specifications.
+const MAX_FIELDS: u32 = 3;
 
 /// A part of a string before neighbouring constants are joined.
 enum Part {
@@ -130,7 +133,14 @@ impl Lowering<'_, '_> {
         template: bool,
         parts: &mut Vec<Part>,
     ) -> Pass<()> {
-        let value = self.expr(&field.expression)?;
+        if self.format_depth >= MAX_FIELDS {
+            let loc = self.loc(field.range);
+            return Err(Stop::syntax("f-string: expressions nested too deeply", loc));
+        }
+        let outer = std::mem::take(&mut self.format_depth);
+        let value = self.expr(&field.expression);
+        self.format_depth = outer;
+        let value = value?;
         let conversion = match field.conversion {
             ruff::ConversionFlag::None
                 if field.debug_text.is_some() && field.format_spec.is_none() =>
@@ -143,7 +153,12 @@ impl Lowering<'_, '_> {
             ruff::ConversionFlag::Repr => Conversion::Repr,
         };
         let format_spec = match &field.format_spec {
-            Some(spec) => Some(self.format_spec(spec, mode)?),
+            Some(spec) => {
+                self.format_depth += 1;
+                let spec = self.format_spec(spec, mode);
+                self.format_depth -= 1;
+                Some(spec?)
+            }
             None => None,
         };
         let inside = field.range.start() + TextSize::from(1);

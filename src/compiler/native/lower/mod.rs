@@ -23,6 +23,13 @@ use ruff_text_size::{TextRange, TextSize};
 /// build; what is between is for another backend.
 const MAX_DEPTH: u32 = 3000;
 
+/// How many operators that nest without brackets (unary ones, `lambda`, `if` expressions, `**`) may
+/// be in each other. CPython's parser runs out of its stack at 2,984 of some of them.
+const MAX_NEST: u32 = 1000;
+
+/// How many `elif` may follow each other; CPython's parser ends at 5,965.
+const MAX_ELIFS: usize = 2000;
+
 /// The stack that one level may need.
 const RED_ZONE: usize = 256 * 1024;
 /// How much stack is added when it runs out.
@@ -37,6 +44,8 @@ pub fn lower(source: &str, module: &ruff::ModModule, target: Target, pool: &mut 
         pool,
         target,
         depth: 0,
+        nest: 0,
+        format_depth: 0,
         expr_stack: Vec::new(),
         stmt_stack: Vec::new(),
     };
@@ -52,6 +61,10 @@ struct Lowering<'s, 'p> {
     pool: &'p mut Pool,
     target: Target,
     depth: u32,
+    /// The operators around that nest without brackets.
+    nest: u32,
+    /// The format specifications around.
+    format_depth: u32,
     /// Children whose list is not complete yet, of all open nodes.
     expr_stack: Vec<ExprId>,
     /// The same for statements.
@@ -89,6 +102,17 @@ impl Lowering<'_, '_> {
         self.depth += 1;
         let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
         self.depth -= 1;
+        result
+    }
+
+    /// Runs a level that CPython's parser needs stack for although there is no bracket.
+    fn nested<T>(&mut self, level: impl FnOnce(&mut Self) -> Pass<T>) -> Pass<T> {
+        if self.nest >= MAX_NEST {
+            return Err(Stop::unsure("operators nest too deeply to be sure"));
+        }
+        self.nest += 1;
+        let result = level(self);
+        self.nest -= 1;
         result
     }
 

@@ -1,6 +1,6 @@
 //! Lowering of statements.
 
-use super::Lowering;
+use super::{Lowering, MAX_ELIFS};
 use crate::compiler::native::ast::{
     Alias, Arg, Arguments, ClassDef, ExceptHandler, FunctionDef, Id, Keyword, List, MatchCase,
     Operator, Stmt, StmtId, StmtKind, StmtList, Try, TypeParam, TypeParamKind, TypeParamList,
@@ -225,6 +225,9 @@ impl Lowering<'_, '_> {
         // The arms are lowered in source order, the chain is put together from its end.
         let mut arms = Vec::with_capacity(node.elif_else_clauses.len());
         let mut orelse = List::EMPTY;
+        if node.elif_else_clauses.len() > MAX_ELIFS {
+            return Err(Stop::unsure("a very long chain of elif"));
+        }
         for clause in &node.elif_else_clauses {
             match &clause.test {
                 Some(test) => {
