@@ -1,6 +1,7 @@
 //! Displays of lists, tuples, sets and dicts, and unpacking.
 
 use super::Compiler;
+use super::equality::normal_form;
 use super::expression::STACK_USE_GUIDELINE;
 use super::intrinsic::one;
 use crate::compiler::native::ast::{Constant, Ctx, ExprId, ExprKind, ExprList, List, Sym};
@@ -151,30 +152,7 @@ impl Compiler<'_> {
         let mut kept: Vec<Constant> = Vec::with_capacity(values.len());
         let mut seen = rustc_hash::FxHashSet::default();
         for &value in values {
-            let key = match value {
-                Constant::Bool(value) => Constant::Int(i64::from(value)),
-                Constant::Float(bits) => {
-                    let float = f64::from_bits(bits);
-                    if float.fract() == 0.0 && float.abs() < 9e15 {
-                        Constant::Int(float as i64)
-                    } else if float.is_finite() && float.abs() < 9e15 {
-                        value
-                    } else {
-                        return Err(Stop::unsure("a set with a huge float"));
-                    }
-                }
-                Constant::Complex(_) | Constant::Tuple(_) => {
-                    if values
-                        .iter()
-                        .any(|other| *other != value && rank(other) == rank(&value))
-                    {
-                        // Equal as Python compares, yet different constants? Rare enough.
-                        return Err(Stop::unsure("a set of tuples or complex numbers"));
-                    }
-                    value
-                }
-                _ => value,
-            };
+            let key = normal_form(value, self.pool)?;
             if seen.insert(key) {
                 kept.push(value);
             }
@@ -327,8 +305,4 @@ impl Compiler<'_> {
         *have_dict = true;
         Ok(())
     }
-}
-
-fn rank(value: &Constant) -> std::mem::Discriminant<Constant> {
-    std::mem::discriminant(value)
 }

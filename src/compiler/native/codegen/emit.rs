@@ -36,6 +36,11 @@ impl Compiler<'_> {
 
     /// The number of a constant.
     pub(super) fn add_const(&mut self, value: Constant, origin: Origin) -> u32 {
+        if let Constant::Float(bits) = value
+            && f64::from_bits(bits).is_nan()
+        {
+            return self.unit.consts.add(Item::Object(self.heap.nan(bits)));
+        }
         let value = Heap::canonical(value, self.pool);
         self.heap.constant(value, origin, self.pool);
         self.unit.consts.add(Item::Value(value))

@@ -6,6 +6,7 @@ use super::unit::ScopeType;
 use crate::compiler::native::ast::{
     Constant, Conversion, Ctx, Expr, ExprId, ExprKind, ExprList, Operator, Sym, UnaryOp,
 };
+use crate::compiler::native::constant::Origin;
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
 
@@ -187,7 +188,17 @@ impl Compiler<'_> {
             self.op_arg(loc, Op::Call, 1);
             return Ok(());
         }
-        self.expressions(values)?;
+        let ast = self.ast;
+        for &id in ast.slice(values) {
+            match ast.expr(id) {
+                // Made of `"…" % (…)`: the parts of such a format have no place.
+                Expr {
+                    kind: ExprKind::Constant { value, .. },
+                    loc: Loc::NONE,
+                } => self.load_const_from(Loc::NONE, value, Origin::Computed),
+                _ => self.expression(id)?,
+            }
+        }
         match count {
             0 => self.load_const(loc, empty),
             1 => {}

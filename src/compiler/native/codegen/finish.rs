@@ -1,8 +1,9 @@
 //! The end of a code object: graph passes, assembly, and the object.
 
 use super::Compiler;
+use super::identifiers::identifiers;
 use crate::compiler::native::assemble::assemble;
-use crate::compiler::native::ast::Sym;
+use crate::compiler::native::ast::{Constant, Sym};
 use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
 use crate::compiler::native::error::{Loc, Pass};
 use crate::compiler::native::flowgraph::{self, Locals, UnitFacts};
@@ -32,7 +33,7 @@ pub(super) struct Finished {
 
 impl Finished {
     pub(super) fn item(&self) -> Item {
-        Item::Code(self.id)
+        Item::Object(self.id)
     }
 }
 
@@ -96,6 +97,13 @@ impl Compiler<'_> {
         )?;
         let assembled = assemble(optimized.sequence, self.profile, unit.first_line)?;
 
+        let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
+        if consts.iter().any(is_set) && self.heap.wants_names() {
+            let mut names = identifiers(self.ast, self.pool);
+            let known = self.profile.startup_names();
+            names.extend(known.filter_map(|name| self.pool.find_sym(name)));
+            self.heap.set_names(names);
+        }
         let (variables, kinds) = self.variables();
         let pool = &mut *self.pool;
         let heap = &mut self.heap;

@@ -5,6 +5,7 @@
 //! wait on the stack, below what is still to be matched, until the whole pattern has matched.
 
 use super::Compiler;
+use super::equality::normal_form;
 use crate::compiler::native::ast::{
     CmpOp, Constant, Ctx, ExprId, ExprKind, ExprList, List, MatchCase, Operator, Pattern,
     PatternId, PatternKind, PatternList, Sym,
@@ -376,11 +377,12 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn check_keys(&self, loc: Loc, keys: &[ExprId]) -> Pass<()> {
+    fn check_keys(&mut self, loc: Loc, keys: &[ExprId]) -> Pass<()> {
         let mut seen = Vec::new();
         for &key in keys {
             match self.ast.expr(key).kind {
                 ExprKind::Constant { value, .. } => {
+                    let value = normal_form(value, self.pool)?;
                     if seen.contains(&value) {
                         // The message has the key's repr, which is not worth making here.
                         let mut error = Stop::syntax("mapping pattern checks duplicate key", loc);
@@ -388,22 +390,6 @@ impl Compiler<'_> {
                             error.exact = false;
                         }
                         return Err(error);
-                    }
-                    let number = |value: &Constant| {
-                        matches!(
-                            value,
-                            Constant::Bool(_)
-                                | Constant::Int(_)
-                                | Constant::Big(_)
-                                | Constant::Float(_)
-                                | Constant::Complex(_)
-                        )
-                    };
-                    let kind = std::mem::discriminant(&value);
-                    let mixed =
-                        |other: &Constant| number(other) && std::mem::discriminant(other) != kind;
-                    if number(&value) && seen.iter().any(mixed) {
-                        return Err(Stop::unsure("a mapping pattern with numbers of two types"));
                     }
                     seen.push(value);
                 }

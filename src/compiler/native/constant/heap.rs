@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Item;
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
@@ -25,6 +25,8 @@ pub enum Origin {
     Literal,
     /// A name of the program: the parser interned it.
     Name,
+    /// Made by CPython's optimizer from a format string: even one character is an object of its own.
+    Computed,
     /// A qualified name that becomes the `co_qualname` of a code object, which interns it.
     Qualname,
 }
@@ -98,9 +100,13 @@ impl CodeObject {
 pub struct Heap {
     objects: Vec<Object>,
     interned: FxHashMap<Sym, ObjectId>,
+    /// Strings that look like identifiers and were met as literals first.
+    literals: FxHashSet<Sym>,
+    /// The names of the program, which the parser interned; once they are asked for.
+    names: Option<FxHashSet<Sym>>,
     /// Constants merged by type and value.
     merged: FxHashMap<Constant, ObjectId>,
-    /// Tuples with code objects in them.
+    /// Tuples with objects in them that are merged otherwise.
     merged_tuples: FxHashMap<Box<[Item]>, ObjectId>,
     /// Code objects by first line and name.
     codes: FxHashMap<(i32, ObjectId), Vec<ObjectId>>,
@@ -204,8 +210,13 @@ impl Heap {
         match origin {
             Origin::Name => self.name(text),
             Origin::Qualname if !known => self.name(text),
-            Origin::Qualname | Origin::Literal => {
+            Origin::Computed if pool.text(text) == b"%" => self.add(Object::Str {
+                text,
+                interned: false,
+            }),
+            Origin::Qualname | Origin::Literal | Origin::Computed => {
                 if is_interned_constant(pool.text(text)) {
+                    self.literals.insert(text);
                     return self.name(text);
                 }
                 self.add(Object::Str {
@@ -255,6 +266,11 @@ impl Heap {
         id
     }
 
+    /// NaN, which is never merged.
+    pub fn nan(&mut self, bits: u64) -> ObjectId {
+        self.add(Object::Float(bits))
+    }
+
     /// The bytes object of a table.
     pub fn bytes(&mut self, content: &[u8], pool: &mut Pool) -> ObjectId {
         let value = Constant::Bytes(pool.intern_bytes(content));
@@ -293,26 +309,62 @@ impl Heap {
             .iter()
             .map(|&item| match item {
                 Item::Value(value) => Some(value),
-                Item::Code(_) => None,
+                Item::Object(_) => None,
             })
             .collect();
-        if let Some(values) = values {
-            let value = pool.tuple_constant(&values);
-            return self.constant(value, Origin::Literal, pool);
-        }
-        if let Some(&id) = self.merged_tuples.get(items) {
+        let value = values.map(|values| pool.tuple_constant(&values));
+        let known = match &value {
+            Some(value) => self.merged.get(value),
+            None => self.merged_tuples.get(items),
+        };
+        if let Some(&id) = known {
             return id;
         }
         let objects = items
             .iter()
             .map(|&item| match item {
-                Item::Value(value) => self.constant(value, Origin::Literal, pool),
-                Item::Code(id) => id,
+                Item::Value(value) => self.const_item(value, pool),
+                Item::Object(id) => id,
             })
             .collect();
         let id = self.add(Object::Tuple(objects));
-        self.merged_tuples.insert(items.into(), id);
+        match value {
+            Some(value) => self.merged.insert(value, id),
+            None => self.merged_tuples.insert(items.into(), id),
+        };
         id
+    }
+
+    /// Whether sets of strings need the names of the program.
+    pub fn wants_names(&self) -> bool {
+        self.names.is_none()
+    }
+
+    /// Sets the names of the program.
+    pub fn set_names(&mut self, names: FxHashSet<Sym>) {
+        self.names = Some(names);
+    }
+
+    /// An item of a new tuple of constants. A set in which interning replaces a string by another
+    /// object becomes a new set in each tuple (gh-129724).
+    fn const_item(&mut self, value: Constant, pool: &Pool) -> ObjectId {
+        let id = self.constant(value, Origin::Literal, pool);
+        let (Constant::FrozenSet(items), Some(names)) = (value, &self.names) else {
+            return id;
+        };
+        let replaced = |item: &Constant| match item {
+            Constant::Str(text) => {
+                self.literals.contains(text)
+                    && names.contains(text)
+                    && pool.str(*text).is_some_and(|text| text.chars().count() > 1)
+            }
+            _ => false,
+        };
+        if !pool.tuple(items).iter().any(replaced) {
+            return id;
+        }
+        let copy = self.get(id).clone();
+        self.add(copy)
     }
 
     /// Adds a code object, or finds one that CPython takes for equal.

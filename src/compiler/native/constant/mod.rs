@@ -18,6 +18,6 @@ use super::ast::Constant;
 pub enum Item {
     /// A value.
     Value(Constant),
-    /// The code object of a function, class or comprehension.
-    Code(ObjectId),
+    /// An object that no other constant equals: a code object, or NaN.
+    Object(ObjectId),
 }

@@ -14,6 +14,8 @@ pub struct Profile {
     pub magic: u16,
     /// Opcode numbers and cache sizes.
     pub opcodes: &'static OpcodeTable,
+    /// The strings that are interned before the compile begins, sorted, one a line.
+    startup_names: &'static str,
     /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
     pub repeats_get_iter: bool,
     /// From 3.13.1: two instructions of different lines are not combined (gh-125072).
@@ -25,6 +27,7 @@ const BASE_3_13: Profile = Profile {
     patch: 0,
     magic: 3571,
     opcodes: &opcode::V313,
+    startup_names: include_str!("startup_313.txt"),
     repeats_get_iter: false,
     superinstructions_within_line: false,
 };
@@ -39,6 +42,11 @@ static V3_13: Profile = Profile {
 };
 
 impl Profile {
+    /// The strings that are interned in a fresh process that is about to compile.
+    pub fn startup_names(&self) -> impl Iterator<Item = &'static str> {
+        self.startup_names.lines()
+    }
+
     /// The profile of a version's patch release; the newest for `None`. `None` when this compiler
     /// does not cover the version.
     pub fn of(target: Target, patch: Option<u8>) -> Option<&'static Profile> {
