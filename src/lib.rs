@@ -3,7 +3,17 @@
 //! Layers point one way: `cli → mount → fuse → tree/pycache → compiler, store, pyc`.
 //! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled.
 
+pub mod cli;
+pub mod compileall;
 pub mod compiler;
+pub mod control;
+pub mod fuse;
+pub mod inode;
 pub mod interpreter;
+pub mod mount;
+pub mod operations;
 pub mod pyc;
+pub mod pycache;
 pub mod store;
+pub mod sys;
+pub mod tree;

@@ -1,0 +1,76 @@
+//! The command line: one file a subcommand, dispatched here and by the name the program has.
+//!
+//! Exit codes: 0 done; `mount`, `umount` and the mount helpers use those of mount(8) (1 wrong use,
+//! 2 system error, 4 bug, 32 mount failure); the others 1 for a failure and 2 for wrong use.
+
+mod compile;
+mod gc;
+mod mount;
+mod mount_helper;
+mod python_choice;
+mod status;
+mod store_owner;
+mod umount;
+mod verify;
+
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// Fresh bytecode for every reader of a Python tree, without writing into it.
+#[derive(Debug, Parser)]
+#[command(name = "pycfs", version, about, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Mirror a source tree at a mount point, with a fresh __pycache__ in every directory.
+    Mount(mount::Args),
+    /// Unmount and wait until the daemon has ended.
+    Umount(umount::Args),
+    /// Show what is mounted and how it is doing.
+    Status(status::Args),
+    /// Compile files as `python -m compileall` does.
+    Compile(compile::Args),
+    /// Evict the store down to its limit and remove what belongs to nothing.
+    Gc(gc::Args),
+    /// Check every entry of the store and drop bad ones.
+    Verify(verify::Args),
+}
+
+/// Runs the program with these arguments, the program's own name first.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments
+        .first()
+        .is_some_and(|name| is_mount_helper(Path::new(name)))
+    {
+        return ExitCode::from(mount_helper::run(arguments.get(1..).unwrap_or_default()));
+    }
+    match Arguments::parse_from(arguments).command {
+        Command::Mount(args) => ExitCode::from(mount::run(args)),
+        Command::Umount(args) => ExitCode::from(umount::run(&args)),
+        Command::Status(args) => status::run(&args),
+        Command::Compile(args) => compile::run(args),
+        Command::Gc(args) => gc::run(&args),
+        Command::Verify(args) => verify::run(&args),
+    }
+}
+
+/// Whether the program was called by mount(8): as `mount.pycfs` or `mount.fuse.pycfs`.
+fn is_mount_helper(program: &Path) -> bool {
+    matches!(
+        program.file_name().and_then(|name| name.to_str()),
+        Some("mount.pycfs" | "mount.fuse.pycfs")
+    )
+}
+
+/// Prints an error and gives the exit code for a failure.
+fn fail(error: impl std::fmt::Display) -> ExitCode {
+    eprintln!("pycfs: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,131 @@
+//! `pycfs status`: what each mount's daemon tells, for people or as JSON.
+
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::fail;
+use crate::control::{Request, ask};
+use crate::mount;
+
+/// How long a daemon may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The arguments of `pycfs status`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Print JSON: one object for a mount, a list of them without one.
+    #[arg(long)]
+    json: bool,
+    /// The mount to show; all of them without one.
+    mount_point: Option<PathBuf>,
+}
+
+/// Shows the status. Fails if a mount's daemon does not answer.
+pub fn run(args: &Args) -> ExitCode {
+    match &args.mount_point {
+        Some(path) => one(path, args.json),
+        None => all(args.json),
+    }
+}
+
+fn one(path: &Path, as_json: bool) -> ExitCode {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    match ask(&path, Request::Status, PATIENCE) {
+        Ok(status) if as_json => {
+            println!("{status:#}");
+            ExitCode::SUCCESS
+        }
+        Ok(status) => {
+            print(&status);
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(format!("{}: {error}", path.display())),
+    }
+}
+
+fn all(as_json: bool) -> ExitCode {
+    let mounts = match mount::ours() {
+        Ok(mounts) => mounts,
+        Err(error) => return fail(format!("cannot read the mount table: {error}")),
+    };
+    let mut list = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for entry in &mounts {
+        match ask(&entry.mount_point, Request::Status, PATIENCE) {
+            Ok(status) => list.push(status),
+            Err(error) => {
+                eprintln!("pycfs: {}: {error}", entry.mount_point.display());
+                list.push(json!({
+                    "mount_point": entry.mount_point.to_string_lossy(),
+                    "source": entry.source.to_string_lossy(),
+                    "error": error.to_string(),
+                }));
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    if as_json {
+        println!("{:#}", Value::Array(list));
+    } else if list.is_empty() {
+        println!("nothing is mounted");
+    } else {
+        for status in &list {
+            print(status);
+        }
+    }
+    code
+}
+
+/// The status for people: a heading, then one line a subject.
+fn print(status: &Value) {
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let field = |name: &str| status.get(name).map(text).unwrap_or_default();
+    println!("{} on {}", field("source"), field("mount_point"));
+    for (label, name) in [
+        ("daemon", "pid"),
+        ("up, seconds", "uptime_seconds"),
+        ("headers", "invalidation_mode"),
+        ("coherence", "coherence"),
+        ("backend", "backend"),
+        ("memory, bytes", "resident_bytes"),
+        ("inodes", "inodes"),
+    ] {
+        println!("  {label:<15} {}", field(name));
+    }
+    let list = |name: &str| match status.get(name) {
+        Some(Value::Array(items)) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        _ => String::new(),
+    };
+    println!("  {:<15} {}", "in use", list("in_use"));
+    for group in ["interpreters", "synthesis", "requests", "store"] {
+        let Some(Value::Object(members)) = status.get(group) else {
+            continue;
+        };
+        println!("  {group}");
+        flat(members, "", &mut |name, value| {
+            if *value != json!(0) && !value.is_null() {
+                println!("    {name:<25} {}", text(value));
+            }
+        });
+    }
+}
+
+/// Calls `show` with each value that is no object, named by its path.
+fn flat(
+    members: &serde_json::Map<String, Value>,
+    prefix: &str,
+    show: &mut impl FnMut(&str, &Value),
+) {
+    for (name, value) in members {
+        let name = format!("{prefix}{name}");
+        match value {
+            Value::Object(inner) => flat(inner, &format!("{name}."), show),
+            other => show(&name, other),
+        }
+    }
+}

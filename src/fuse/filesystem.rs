@@ -1,0 +1,375 @@
+//! The handlers: one for each operation that a read-only mirror needs; the others are refused
+//! without a log line (the crate's own defaults log each call).
+
+use fuser::{
+    AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, ReplyAttr,
+    ReplyBmap, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
+    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyXattr, Request,
+};
+use std::cell::RefCell;
+use std::ffi::OsStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::convert::{attributes, errno, file_type};
+use super::counts::{Counts, Operation};
+use crate::operations::{Found, Operations};
+use crate::tree::{Error, asks_itself};
+
+/// The adapter that the crate calls.
+pub(super) struct Adapter {
+    pub operations: Arc<Operations>,
+    pub counts: Arc<Counts>,
+}
+
+thread_local! {
+    /// The buffer that reads go through, kept between requests of one thread.
+    static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A read buffer larger than this is given back after use.
+const KEPT_BUFFER: usize = 256 * 1024;
+
+impl Adapter {
+    /// Runs a handler. Its reply is consumed by answering; if it panics before, dropping the
+    /// reply answers for it.
+    fn handle(&self, operation: Operation, body: impl FnOnce()) {
+        self.counts.add(operation);
+        if catch_unwind(AssertUnwindSafe(body)).is_err() {
+            log::error!("a {} request panicked", operation.name());
+        }
+    }
+}
+
+/// `value` as far as it is an answer: an xattr reply is a size or the data, as asked.
+fn answer_xattr(value: Result<Vec<u8>, Error>, size: u32, reply: ReplyXattr) {
+    match value {
+        Err(error) => reply.error(errno(&error)),
+        Ok(value) => match (u32::try_from(value.len()), size) {
+            (Ok(length), 0) => reply.size(length),
+            (Ok(length), size) if length <= size => reply.data(&value),
+            _ => reply.error(Errno::ERANGE),
+        },
+    }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
+        // Each is asked for alone: an older kernel may lack one.
+        for flag in [
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            InitFlags::FUSE_AUTO_INVAL_DATA,
+            InitFlags::FUSE_POSIX_ACL,
+            InitFlags::FUSE_ASYNC_DIO,
+        ] {
+            if let Err(missing) = config.add_capabilities(flag) {
+                log::debug!("the kernel lacks {missing:?}");
+            }
+        }
+        Ok(())
+    }
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _input: &[u8],
+        _output_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        // CPython asks each opened pyc whether it is a terminal: this answer comes first.
+        reply.error(Errno::ENOTTY);
+        self.counts.add(Operation::Ioctl);
+    }
+
+    fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let asker = request.pid();
+        self.handle(Operation::Lookup, || {
+            if asks_itself(asker) {
+                return reply.error(Errno::EDEADLK);
+            }
+            self.operations
+                .lookup(asker, parent.0, name, |found| match found {
+                    Ok(found) => answer_entry(&found, reply),
+                    Err(error) => reply.error(errno(&error)),
+                });
+        });
+    }
+
+    fn forget(&self, _request: &Request, inode: INodeNo, count: u64) {
+        self.handle(Operation::Forget, || self.operations.forget(inode.0, count));
+    }
+
+    fn getattr(
+        &self,
+        request: &Request,
+        inode: INodeNo,
+        handle: Option<FileHandle>,
+        reply: ReplyAttr,
+    ) {
+        self.handle(Operation::Getattr, || {
+            if asks_itself(request.pid()) {
+                return reply.error(Errno::EDEADLK);
+            }
+            match self
+                .operations
+                .attributes(inode.0, handle.map(|handle| handle.0))
+            {
+                Ok(cached) => reply.attr(&cached.ttl, &attributes(&cached.value)),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
+        self.handle(Operation::Readlink, || {
+            match self.operations.readlink(inode.0) {
+                Ok(target) => reply.data(&target),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn open(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        self.handle(Operation::Open, || match self.operations.open(inode.0) {
+            Ok(opened) => {
+                let mut flags = FopenFlags::FOPEN_NOFLUSH;
+                flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+                reply.opened(FileHandle(opened.handle), flags);
+            }
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        self.handle(Operation::Read, || {
+            READ_BUFFER.with_borrow_mut(|buffer| {
+                match self.operations.read(handle.0, offset, size, buffer) {
+                    Ok(()) => reply.data(buffer),
+                    Err(error) => reply.error(errno(&error)),
+                }
+                if buffer.capacity() > KEPT_BUFFER {
+                    *buffer = Vec::new();
+                }
+            });
+        });
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.handle(Operation::Release, || {
+            self.operations.release(handle.0);
+            reply.ok();
+        });
+    }
+
+    fn opendir(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        self.handle(Operation::Opendir, || {
+            match self.operations.open_directory(inode.0) {
+                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        self.handle(Operation::Readdir, || {
+            let entries = match self.operations.entries(inode.0, handle.0, offset == 0) {
+                Ok(entries) => entries,
+                Err(error) => return reply.error(errno(&error)),
+            };
+            let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
+            for (entry, next) in entries.iter().skip(skipped).zip(offset + 1..) {
+                if reply.add(
+                    INodeNo(entry.number),
+                    next,
+                    file_type(entry.kind),
+                    &entry.name,
+                ) {
+                    break;
+                }
+            }
+            reply.ok();
+        });
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        handle: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.handle(Operation::Releasedir, || {
+            self.operations.release(handle.0);
+            reply.ok();
+        });
+    }
+
+    fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
+        self.handle(Operation::Statfs, || match self.operations.statfs() {
+            Ok(figures) => reply.statfs(
+                figures.f_blocks,
+                figures.f_bfree,
+                figures.f_bavail,
+                figures.f_files,
+                figures.f_ffree,
+                u32::try_from(figures.f_bsize).unwrap_or(4096),
+                u32::try_from(figures.f_namemax).unwrap_or(255),
+                u32::try_from(figures.f_frsize).unwrap_or(4096),
+            ),
+            Err(error) => reply.error(errno(&error)),
+        });
+    }
+
+    fn getxattr(
+        &self,
+        _request: &Request,
+        inode: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        self.handle(Operation::Getxattr, || {
+            answer_xattr(self.operations.get_xattr(inode.0, name), size, reply);
+        });
+    }
+
+    fn listxattr(&self, _request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
+        self.handle(Operation::Listxattr, || {
+            answer_xattr(self.operations.list_xattr(inode.0), size, reply);
+        });
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        handle: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        self.handle(Operation::Lseek, || {
+            let hole = match whence {
+                libc::SEEK_DATA => false,
+                libc::SEEK_HOLE => true,
+                _ => return reply.error(Errno::EINVAL),
+            };
+            match self.operations.seek(handle.0, offset, hole) {
+                Ok(found) => reply.offset(found),
+                Err(error) => reply.error(errno(&error)),
+            }
+        });
+    }
+
+    fn poll(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _notifier: PollNotifier,
+        _events: PollEvents,
+        _flags: PollFlags,
+        reply: ReplyPoll,
+    ) {
+        // Once and for all: the kernel then takes every file as ready, as for a local one.
+        self.counts.add(Operation::Other);
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn flush(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        // Once and for all: the kernel answers close with success itself from then on.
+        self.counts.add(Operation::Other);
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _data: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.counts.add(Operation::Other);
+        reply.ok();
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _handle: FileHandle,
+        _data: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.counts.add(Operation::Other);
+        reply.ok();
+    }
+
+    fn access(&self, _request: &Request, _inode: INodeNo, _mask: AccessFlags, reply: ReplyEmpty) {
+        // The kernel checks permission itself (default_permissions) and does not ask.
+        self.counts.add(Operation::Other);
+        reply.error(Errno::ENOSYS);
+    }
+
+    fn bmap(
+        &self,
+        _request: &Request,
+        _inode: INodeNo,
+        _block_size: u32,
+        _index: u64,
+        reply: ReplyBmap,
+    ) {
+        self.counts.add(Operation::Other);
+        reply.error(Errno::ENOSYS);
+    }
+}
+
+fn answer_entry(found: &Found, reply: ReplyEntry) {
+    let attr = attributes(&found.attributes);
+    reply.entry_with_ttls(
+        &found.attributes_ttl,
+        &found.name_ttl,
+        &attr,
+        Generation(found.generation),
+    );
+}

@@ -1,0 +1,47 @@
+//! The session: serves requests from a `/dev/fuse` descriptor until the mount is gone.
+
+use fuser::{Config, SessionACL};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use super::counts::Counts;
+use super::filesystem::Adapter;
+use crate::operations::Operations;
+
+/// A session whose handshake with the kernel is done: the mount answers from now on.
+pub struct Session {
+    session: fuser::Session<Adapter>,
+    counts: Arc<Counts>,
+}
+
+impl Session {
+    /// Shakes hands on the descriptor of a mount that was just made. The kernel checks who may
+    /// use it, so every request that arrives is served.
+    pub fn new(
+        operations: Arc<Operations>,
+        device: OwnedFd,
+        threads: usize,
+    ) -> io::Result<Session> {
+        let counts = Arc::new(Counts::default());
+        let adapter = Adapter {
+            operations,
+            counts: Arc::clone(&counts),
+        };
+        let mut config = Config::default();
+        config.n_threads = Some(threads.max(1));
+        config.clone_fd = true;
+        let session = fuser::Session::from_fd(adapter, device, SessionACL::All, config)?;
+        Ok(Session { session, counts })
+    }
+
+    /// Requests so far, by operation.
+    pub fn counts(&self) -> Arc<Counts> {
+        Arc::clone(&self.counts)
+    }
+
+    /// Serves until the filesystem is unmounted.
+    pub fn run(self) -> io::Result<()> {
+        self.session.run()
+    }
+}

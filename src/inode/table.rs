@@ -1,0 +1,265 @@
+//! The table of live inodes: from the number the kernel uses to what it stands for.
+//!
+//! Invariant: an inode stays in the table as long as the kernel holds a reference that a reply gave
+//! it (each successful lookup counts one, FORGET takes them back), so memory follows the kernel's.
+//! Lock order: the table's lock, then one inode's; neither is held across a system call.
+
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use super::number::{self, ROOT};
+use crate::pycache::Pyc;
+use crate::tree::{Attr, Identity, Time};
+
+/// Where an inode is: the directory and the name it was last looked up by.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory.
+    pub parent: Arc<Inode>,
+    /// The name in it.
+    pub name: OsString,
+}
+
+/// What is remembered of a file or directory of the real tree.
+#[derive(Debug)]
+pub struct Real {
+    /// Which file the number stands for now.
+    pub identity: Identity,
+    /// Where it was last found; `None` for the root only.
+    pub place: Option<Place>,
+    /// The version that was last opened: its pages may be kept when it is opened again.
+    pub opened: Option<Box<Attr>>,
+    /// Of a directory: whether it holds sources, for these attributes of it.
+    pub sources: Option<(Box<Attr>, bool)>,
+}
+
+/// What an inode stands for.
+#[derive(Debug)]
+pub enum Body {
+    /// A file or directory of the real tree.
+    Real(Mutex<Real>),
+    /// The synthesized `__pycache__` of a directory.
+    CacheDirectory(Arc<Inode>),
+    /// A synthesized pyc. The bytes never change; owner and permission follow the source.
+    Pyc(RwLock<Arc<Pyc>>),
+}
+
+/// One inode.
+#[derive(Debug)]
+pub struct Inode {
+    /// The number the kernel and its users see.
+    pub number: u64,
+    /// What it stands for.
+    pub body: Body,
+}
+
+impl Inode {
+    /// The path relative to the root, `None` for what is not of the real tree.
+    pub fn path(&self) -> Option<OsString> {
+        let mut names = Vec::new();
+        let mut length = 0;
+        let Body::Real(real) = &self.body else {
+            return None;
+        };
+        let mut place = real.lock().place.clone();
+        while let Some(Place { parent, name }) = place {
+            length += name.len() + 1;
+            names.push(name);
+            let Body::Real(real) = &parent.body else {
+                return None;
+            };
+            place = real.lock().place.clone();
+        }
+        let mut path = OsString::with_capacity(length);
+        for name in names.iter().rev() {
+            if !path.is_empty() {
+                path.push("/");
+            }
+            path.push(name);
+        }
+        Some(path)
+    }
+
+    /// What is remembered, if this is of the real tree.
+    pub fn real(&self) -> Option<&Mutex<Real>> {
+        match &self.body {
+            Body::Real(real) => Some(real),
+            Body::CacheDirectory(_) | Body::Pyc(_) => None,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    inode: Arc<Inode>,
+    lookups: u64,
+}
+
+/// All inodes that the kernel may ask about.
+#[derive(Debug)]
+pub struct Table {
+    held: Mutex<HashMap<u64, Held>>,
+}
+
+/// The generation the kernel is told: when a filesystem reuses a number for a new file, the
+/// kernel must not take it for the old one.
+fn generation(birth: Time) -> u64 {
+    (birth.sec as u64)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(u64::from(birth.nsec))
+}
+
+impl Table {
+    /// A table that holds the root only.
+    pub fn new(root: Identity) -> Table {
+        let inode = Arc::new(Inode {
+            number: ROOT,
+            body: Body::Real(Mutex::new(Real {
+                identity: root,
+                place: None,
+                opened: None,
+                sources: None,
+            })),
+        });
+        let held = Mutex::new(HashMap::from([(ROOT, Held { inode, lookups: 1 })]));
+        Table { held }
+    }
+
+    /// The inode of a number the kernel holds.
+    pub fn get(&self, number: u64) -> Option<Arc<Inode>> {
+        self.held
+            .lock()
+            .get(&number)
+            .map(|held| Arc::clone(&held.inode))
+    }
+
+    /// How many inodes the kernel holds.
+    pub fn len(&self) -> usize {
+        self.held.lock().len()
+    }
+
+    /// Whether it holds none. The root is always held.
+    pub fn is_empty(&self) -> bool {
+        self.held.lock().is_empty()
+    }
+
+    /// The inode for a name found in the real tree, counted as looked up once, and its generation.
+    pub fn found(
+        &self,
+        parent: &Arc<Inode>,
+        name: &OsStr,
+        attr: &Attr,
+        root: &Attr,
+    ) -> (Arc<Inode>, u64) {
+        let place = Place {
+            parent: Arc::clone(parent),
+            name: name.to_owned(),
+        };
+        let mut number = number::of_source(attr, root);
+        if number == ROOT {
+            // The root itself, reached again through a loop of mounts.
+            number = number::foreign(attr, true);
+        }
+        let mut table = self.held.lock();
+        loop {
+            let Some(held) = table.get_mut(&number) else {
+                break;
+            };
+            if let Body::Real(real) = &held.inode.body {
+                let mut real = real.lock();
+                let same = (real.identity.dev, real.identity.ino)
+                    == (attr.identity.dev, attr.identity.ino);
+                if same {
+                    if real.identity != attr.identity {
+                        real.opened = None;
+                        real.sources = None;
+                    }
+                    real.identity = attr.identity;
+                    real.place = Some(place);
+                    drop(real);
+                    held.lookups += 1;
+                    return (Arc::clone(&held.inode), generation(attr.identity.birth));
+                }
+            }
+            number = number::next(number);
+        }
+        let real = Real {
+            identity: attr.identity,
+            place: Some(place),
+            opened: None,
+            sources: None,
+        };
+        let inode = insert(&mut table, number, Body::Real(Mutex::new(real)));
+        (inode, generation(attr.identity.birth))
+    }
+
+    /// The inode for the `__pycache__` of a directory, counted as looked up once.
+    pub fn cache_directory(&self, of: &Arc<Inode>) -> Arc<Inode> {
+        let mut number = number::of_cache_directory(of.number);
+        let mut table = self.held.lock();
+        while let Some(held) = table.get_mut(&number) {
+            if let Body::CacheDirectory(parent) = &held.inode.body
+                && Arc::ptr_eq(parent, of)
+            {
+                held.lookups += 1;
+                return Arc::clone(&held.inode);
+            }
+            number = number::next(number);
+        }
+        insert(&mut table, number, Body::CacheDirectory(Arc::clone(of)))
+    }
+
+    /// The inode for a pyc, counted as looked up once. The same bytes at the same place have the
+    /// same inode; owner and permission are those of the newest look-up.
+    pub fn pyc(&self, pyc: Arc<Pyc>) -> Arc<Inode> {
+        let mut number = number::of_pyc(&pyc.identity());
+        let mut table = self.held.lock();
+        while let Some(held) = table.get_mut(&number) {
+            if let Body::Pyc(current) = &held.inode.body
+                && current.read().identity() == pyc.identity()
+            {
+                *current.write() = pyc;
+                held.lookups += 1;
+                return Arc::clone(&held.inode);
+            }
+            number = number::next(number);
+        }
+        insert(&mut table, number, Body::Pyc(RwLock::new(pyc)))
+    }
+
+    /// Takes back `count` lookups; the last one removes the inode.
+    pub fn forget(&self, number: u64, count: u64) {
+        if number == ROOT {
+            return;
+        }
+        let removed = {
+            let mut table = self.held.lock();
+            let Some(held) = table.get_mut(&number) else {
+                return;
+            };
+            held.lookups = held.lookups.saturating_sub(count);
+            if held.lookups > 0 {
+                return;
+            }
+            let removed = table.remove(&number);
+            if table.len() * 4 < table.capacity() && table.capacity() > 4096 {
+                table.shrink_to_fit();
+            }
+            removed
+        };
+        // Dropping may free a chain of parents: not under the lock.
+        drop(removed);
+    }
+}
+
+fn insert(table: &mut HashMap<u64, Held>, number: u64, body: Body) -> Arc<Inode> {
+    let inode = Arc::new(Inode { number, body });
+    let held = Held {
+        inode: Arc::clone(&inode),
+        lookups: 1,
+    };
+    table.insert(number, held);
+    inode
+}

@@ -1,0 +1,91 @@
+//! What `pycfs status` shows of one mount.
+
+use rustix::process::getpid;
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::options::Options;
+use crate::compiler::Compiler;
+use crate::fuse::Counts;
+use crate::operations::Operations;
+use crate::store::Store;
+
+/// Everything that a status is made of.
+pub struct Sources {
+    /// The source directory.
+    pub source: PathBuf,
+    /// Where it is mounted.
+    pub mount_point: PathBuf,
+    /// Whether a replaced source directory is followed.
+    pub follows: bool,
+    /// How it was mounted.
+    pub options: Options,
+    /// The compiler backend.
+    pub compiler: Arc<dyn Compiler>,
+    /// The store.
+    pub store: Arc<Store>,
+    /// The view.
+    pub operations: Arc<Operations>,
+    /// Requests by operation.
+    pub counts: Arc<Counts>,
+    /// When the mount began to answer.
+    pub since: Instant,
+}
+
+impl Sources {
+    /// The status as a JSON object. Counts are since the mount; sizes are in bytes.
+    pub fn status(&self) -> Value {
+        let requests: Map<String, Value> = self
+            .counts
+            .all()
+            .map(|(name, count)| (name.to_owned(), json!(count)))
+            .collect();
+        let interpreters: Map<String, Value> = self
+            .compiler
+            .describe()
+            .into_iter()
+            .map(|(target, line)| (target.to_string(), json!(line)))
+            .collect();
+        let synthesis = self.operations.synthesis();
+        let in_use: Vec<String> = synthesis
+            .in_use()
+            .iter()
+            .map(|(target, level)| format!("{target}-O{}", level.number()))
+            .collect();
+        json!({
+            "pid": getpid().as_raw_nonzero(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "source": self.source.to_string_lossy(),
+            "mount_point": self.mount_point.to_string_lossy(),
+            "uptime_seconds": self.since.elapsed().as_secs(),
+            "invalidation_mode": self.options.mode.as_str(),
+            "coherence": "revalidate: each name of a file is asked for at each use",
+            "follows_replaced_source": self.follows,
+            "allow_other": self.options.allow_other,
+            "deadline_ms": u64::try_from(self.options.deadline.as_millis()).unwrap_or(u64::MAX),
+            "backend": self.compiler.name(),
+            "interpreters": interpreters,
+            "in_use": in_use,
+            "synthesis": synthesis.counters.snapshot(),
+            "compiling": synthesis.compiling(),
+            "requests": requests,
+            "inodes": self.operations.inodes(),
+            "open_handles": self.operations.open_handles(),
+            "resident_bytes": resident_bytes(),
+            "store": self.store.status(),
+        })
+    }
+}
+
+/// The daemon's resident memory; zero when it cannot be read.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages: u64 = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|field| field.parse().ok())
+        .unwrap_or(0);
+    pages * rustix::param::page_size() as u64
+}

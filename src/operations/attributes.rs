@@ -1,0 +1,102 @@
+//! Attributes as the mount shows them.
+
+use std::time::Duration;
+
+use super::{Cached, Operations, ttl};
+use crate::inode::{Body, Inode};
+use crate::pycache::Pyc;
+use crate::tree::{Attr, Error, Kind};
+
+/// Attributes with the number the mount shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes {
+    /// The inode number.
+    pub number: u64,
+    /// Everything else. For what is synthesized: derived from the source or its directory.
+    pub attr: Attr,
+}
+
+/// Read permission for all.
+const READ: u16 = 0o444;
+/// Read and search permission for all.
+const READ_SEARCH: u16 = 0o555;
+
+impl Attributes {
+    /// A file of the real tree, shown as it is.
+    pub(super) fn real(number: u64, attr: Attr) -> Attributes {
+        Attributes { number, attr }
+    }
+
+    /// The `__pycache__` of a directory: its owner, never writable.
+    pub(super) fn cache_directory(number: u64, of: &Attr) -> Attributes {
+        let attr = Attr {
+            perm: of.perm & READ_SEARCH,
+            nlink: 2,
+            ..*of
+        };
+        Attributes { number, attr }
+    }
+
+    /// A pyc: the source's owner, never more readable than it.
+    pub(super) fn pyc(number: u64, pyc: &Pyc) -> Attributes {
+        const BLOCK: u64 = 512;
+        let attr = Attr {
+            kind: Kind::File,
+            perm: pyc.source.perm & READ,
+            nlink: 1,
+            size: pyc.size,
+            blocks: pyc.size.div_ceil(BLOCK),
+            ..pyc.source
+        };
+        Attributes { number, attr }
+    }
+
+    /// How long the kernel may use them.
+    pub(super) fn ttl(&self, body: &Body) -> Duration {
+        match body {
+            Body::Pyc(_) => ttl::PYC_ATTRIBUTES,
+            Body::CacheDirectory(_) => ttl::DIRECTORY_ATTRIBUTES,
+            Body::Real(_) if self.attr.kind == Kind::Directory => ttl::DIRECTORY_ATTRIBUTES,
+            Body::Real(_) => ttl::FILE_ATTRIBUTES,
+        }
+    }
+}
+
+impl Operations {
+    /// The attributes of an inode; of the open file if a handle is given.
+    pub fn attributes(
+        &self,
+        number: u64,
+        handle: Option<u64>,
+    ) -> Result<Cached<Attributes>, Error> {
+        let inode = self.inode(number)?;
+        let value = match &inode.body {
+            Body::Pyc(pyc) => Attributes::pyc(number, &pyc.read()),
+            Body::CacheDirectory(of) => {
+                Attributes::cache_directory(number, &self.real_attr(of, None)?)
+            }
+            Body::Real(_) => Attributes::real(number, self.real_attr(&inode, handle)?),
+        };
+        Ok(Cached {
+            ttl: value.ttl(&inode.body),
+            value,
+        })
+    }
+
+    fn real_attr(&self, inode: &Inode, handle: Option<u64>) -> Result<Attr, Error> {
+        if let Some(attr) = handle.and_then(|handle| self.handles.stat(handle)) {
+            return attr;
+        }
+        let root = self.root.current();
+        let Some((dir, name)) = self.place(&root, inode)? else {
+            return Attr::of_fd(&*root);
+        };
+        let attr = dir.stat(&name).map_err(|_| Error::stale())?;
+        let known = inode.real().ok_or_else(Error::stale)?.lock().identity;
+        if attr.identity == known {
+            Ok(attr)
+        } else {
+            Err(Error::stale())
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Open files and directories, by the handle the kernel uses for them.
+
+use parking_lot::{Mutex, RwLock};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use super::directories::Listed;
+use crate::tree::{Attr, Error, SourceFile};
+
+/// What is open.
+pub(super) enum Handle {
+    /// A file of the real tree: reads go to this descriptor, so an open file never changes
+    /// underneath its reader but by writes to that very file.
+    File(SourceFile),
+    /// The bytes of a pyc.
+    Pyc(Vec<u8>),
+    /// A directory: its entries as they were when reading began.
+    Directory(Mutex<Option<Arc<Vec<Listed>>>>),
+}
+
+/// All open handles.
+#[derive(Default)]
+pub(super) struct Handles {
+    open: RwLock<HashMap<u64, Arc<Handle>>>,
+    last: AtomicU64,
+}
+
+impl Handles {
+    /// Keeps a handle open; its number is not used again.
+    pub(super) fn add(&self, handle: Handle) -> u64 {
+        let number = self.last.fetch_add(1, Relaxed) + 1;
+        self.open.write().insert(number, Arc::new(handle));
+        number
+    }
+
+    pub(super) fn get(&self, number: u64) -> Option<Arc<Handle>> {
+        self.open.read().get(&number).map(Arc::clone)
+    }
+
+    pub(super) fn close(&self, number: u64) {
+        let closed = self.open.write().remove(&number);
+        drop(closed);
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.read().len()
+    }
+
+    /// The attributes of an open file of the real tree.
+    pub(super) fn stat(&self, number: u64) -> Option<Result<Attr, Error>> {
+        match self.get(number)?.as_ref() {
+            Handle::File(file) => Some(file.stat()),
+            Handle::Pyc(_) | Handle::Directory(_) => None,
+        }
+    }
+}

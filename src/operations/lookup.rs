@@ -1,0 +1,170 @@
+//! Look-ups: a name in a directory becomes an inode.
+
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Attributes, CACHE_DIRECTORY, Operations, ttl};
+use crate::compiler::Refusal;
+use crate::inode::{Body, Inode};
+use crate::pyc::CacheName;
+use crate::pycache::{Absent, Ask, Pyc};
+use crate::tree::{self, Dir, Error, Kind};
+
+/// A name that was found.
+#[derive(Clone, Copy, Debug)]
+pub struct Found {
+    /// The attributes, with the inode's number.
+    pub attributes: Attributes,
+    /// Tells a new file from an old one with the same number.
+    pub generation: u64,
+    /// How long the name may be used.
+    pub name_ttl: Duration,
+    /// How long the attributes may be used.
+    pub attributes_ttl: Duration,
+}
+
+impl Operations {
+    /// Looks a name up and gives the answer to `reply`: at once, but for a pyc that has to be
+    /// read or compiled. `asker` is the thread that asks. Each success counts as one reference
+    /// that the kernel holds until it forgets it.
+    pub fn lookup(
+        self: &Arc<Self>,
+        asker: u32,
+        parent: u64,
+        name: &OsStr,
+        reply: impl FnOnce(Result<Found, Error>) + Send + 'static,
+    ) {
+        let inode = match self.inode(parent) {
+            Ok(inode) => inode,
+            Err(error) => return reply(Err(error)),
+        };
+        match &inode.body {
+            Body::Real(_) => reply(self.look_in_directory(&inode, name)),
+            Body::CacheDirectory(of) => match self.ask(asker, parent, of, name) {
+                Ok(ask) => {
+                    let this = Arc::clone(self);
+                    let log_name = name.to_owned();
+                    self.synthesis.request(ask, move |answer| {
+                        reply(match answer {
+                            Ok(pyc) => Ok(this.found_pyc(pyc)),
+                            Err(absent) => Err(this.absent(&log_name, &absent)),
+                        });
+                    });
+                }
+                Err(error) => reply(Err(error)),
+            },
+            Body::Pyc(_) => reply(Err(Error::new("look up", Errno::NOTDIR))),
+        }
+    }
+
+    fn look_in_directory(&self, parent: &Arc<Inode>, name: &OsStr) -> Result<Found, Error> {
+        if name == CACHE_DIRECTORY {
+            return self.look_up_cache_directory(parent);
+        }
+        let root = self.root.current();
+        let (dir, path) = self.directory(&root, parent)?;
+        if self.is_own(&path, name) {
+            return Err(Error::new("enter the mount itself", Errno::NOENT));
+        }
+        let attr = dir.stat(name)?;
+        let (inode, generation) = self.inodes.found(parent, name, &attr, root.attr());
+        let attributes = Attributes::real(inode.number, attr);
+        Ok(Found {
+            attributes,
+            generation,
+            name_ttl: match attr.kind {
+                Kind::Directory => ttl::DIRECTORY_NAME,
+                Kind::File
+                | Kind::Symlink
+                | Kind::Fifo
+                | Kind::Socket
+                | Kind::CharDevice
+                | Kind::BlockDevice => ttl::FILE_NAME,
+            },
+            attributes_ttl: attributes.ttl(&inode.body),
+        })
+    }
+
+    fn look_up_cache_directory(&self, parent: &Arc<Inode>) -> Result<Found, Error> {
+        let root = self.root.current();
+        let (dir, _) = self.directory(&root, parent)?;
+        if !self.holds_sources(parent, &dir)? {
+            return Err(Error::new("look up __pycache__", Errno::NOENT));
+        }
+        let inode = self.inodes.cache_directory(parent);
+        let attributes = Attributes::cache_directory(inode.number, dir.attr());
+        Ok(Found {
+            attributes,
+            generation: 0,
+            name_ttl: ttl::DIRECTORY_NAME,
+            attributes_ttl: attributes.ttl(&inode.body),
+        })
+    }
+
+    /// Whether a directory holds sources, asked of the directory only when it changed.
+    fn holds_sources(&self, inode: &Inode, dir: &Dir) -> Result<bool, Error> {
+        let real = inode.real().ok_or_else(Error::stale)?;
+        let now = tree::Time::now();
+        if let Some((attr, holds)) = &real.lock().sources
+            && attr.same_version(dir.attr())
+        {
+            return Ok(*holds);
+        }
+        let holds = tree::has_source(dir)?;
+        let settled = !dir.attr().is_recent(now);
+        real.lock().sources = settled.then(|| (Box::new(*dir.attr()), holds));
+        Ok(holds)
+    }
+
+    /// The request for a pyc by its name, or why there can be none.
+    fn ask(&self, asker: u32, directory: u64, of: &Inode, name: &OsStr) -> Result<Ask, Error> {
+        let absent = |doing| Error::new(doing, Errno::NOENT);
+        let name =
+            CacheName::parse(name.as_bytes()).ok_or_else(|| absent("parse the name of a pyc"))?;
+        if (self.workers)(asker) {
+            return Err(absent("serve a compiler's own process"));
+        }
+        let root = self.root.current();
+        let (dir, path) = self.directory(&root, of)?;
+        Ok(Ask {
+            root,
+            dir,
+            path,
+            directory,
+            name,
+        })
+    }
+
+    fn found_pyc(&self, pyc: Arc<Pyc>) -> Found {
+        let inode = self.inodes.pyc(Arc::clone(&pyc));
+        let attributes = Attributes::pyc(inode.number, &pyc);
+        Found {
+            attributes,
+            generation: 0,
+            name_ttl: ttl::FILE_NAME,
+            attributes_ttl: attributes.ttl(&inode.body),
+        }
+    }
+
+    /// What a reader gets for an absent entry: `ENOENT`, whatever the reason. The one other
+    /// answer makes the kernel walk the path again because the directory moved.
+    fn absent(&self, name: &OsStr, reason: &Absent) -> Error {
+        match reason {
+            Absent::NoSource(error) if error.errno == Errno::STALE => *error,
+            Absent::NoSource(_)
+            | Absent::NoCompiler
+            | Absent::Unsettled
+            | Absent::Refused(Refusal::Rejected(_)) => {
+                log::debug!("{} is absent: {reason}", name.display());
+                Error::new("synthesize", Errno::NOENT)
+            }
+            Absent::TooLarge | Absent::Refused(_) | Absent::Deadline | Absent::Busy => {
+                log::warn!("{} is absent: {reason}", name.display());
+                Error::new("synthesize", Errno::NOENT)
+            }
+        }
+    }
+}

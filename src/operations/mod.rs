@@ -1,0 +1,126 @@
+//! What each request on the mount means, without the protocol that carries it.
+//!
+//! Combines the mirror ([`tree`](crate::tree)), the synthesis ([`pycache`](crate::pycache)) and
+//! the inode table. Invariants: nothing is written; a real `__pycache__` is masked; what a reply
+//! lets the kernel cache is what stays true without us (see [`ttl`]).
+
+mod attributes;
+mod directories;
+mod files;
+mod handles;
+mod lookup;
+pub mod ttl;
+mod xattrs;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use attributes::Attributes;
+pub use directories::Listed;
+pub use files::Opened;
+pub use lookup::Found;
+
+use crate::inode::{Inode, Table};
+use crate::pycache::Synthesis;
+use crate::tree::{Dir, Error, Root, RootDir};
+use handles::Handles;
+
+/// The name of the directory that is synthesized.
+pub const CACHE_DIRECTORY: &str = "__pycache__";
+
+/// The mounted view of one source tree.
+pub struct Operations {
+    root: Root,
+    inodes: Table,
+    handles: Handles,
+    synthesis: Arc<Synthesis>,
+    /// Where the mount itself lies beneath the source, relative to it: not entered.
+    own: Option<OsString>,
+    /// Processes that must never wait for the synthesis: the compiler's own workers.
+    workers: Box<dyn Fn(u32) -> bool + Send + Sync>,
+}
+
+/// An answer with how long the kernel may use it without asking.
+#[derive(Clone, Copy, Debug)]
+pub struct Cached<T> {
+    /// The answer.
+    pub value: T,
+    /// How long it may be used.
+    pub ttl: Duration,
+}
+
+impl Operations {
+    /// The view of `root`. `own` is the mount's own place beneath the source, if it has one;
+    /// `workers` tells the compiler's processes by their thread ids.
+    pub fn new(
+        root: Root,
+        synthesis: Arc<Synthesis>,
+        own: Option<OsString>,
+        workers: impl Fn(u32) -> bool + Send + Sync + 'static,
+    ) -> Operations {
+        let inodes = Table::new(root.current().attr().identity);
+        Operations {
+            root,
+            inodes,
+            handles: Handles::default(),
+            synthesis,
+            own,
+            workers: Box::new(workers),
+        }
+    }
+
+    /// The synthesis behind this view.
+    pub fn synthesis(&self) -> &Arc<Synthesis> {
+        &self.synthesis
+    }
+
+    /// Inodes that the kernel holds.
+    pub fn inodes(&self) -> usize {
+        self.inodes.len()
+    }
+
+    /// Open files and directories.
+    pub fn open_handles(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// The kernel dropped `count` references to an inode.
+    pub fn forget(&self, inode: u64, count: u64) {
+        self.inodes.forget(inode, count);
+    }
+
+    fn inode(&self, number: u64) -> Result<Arc<Inode>, Error> {
+        self.inodes.get(number).ok_or_else(Error::stale)
+    }
+
+    /// The real directory behind an inode, if it still is at its place.
+    fn directory(&self, root: &RootDir, inode: &Inode) -> Result<(Dir, OsString), Error> {
+        let real = inode.real().ok_or_else(Error::stale)?;
+        let path = inode.path().ok_or_else(Error::stale)?;
+        if path.is_empty() {
+            return Ok((Dir::open(root, &path)?, path));
+        }
+        let identity = real.lock().identity;
+        Ok((Dir::open_known(root, &path, &identity)?, path))
+    }
+
+    /// The real directory that holds an inode, and the inode's name in it. `None` for the root.
+    fn place(&self, root: &RootDir, inode: &Inode) -> Result<Option<(Dir, OsString)>, Error> {
+        let real = inode.real().ok_or_else(Error::stale)?;
+        let Some(place) = real.lock().place.clone() else {
+            return Ok(None);
+        };
+        let (dir, _) = self.directory(root, &place.parent)?;
+        Ok(Some((dir, place.name)))
+    }
+
+    /// Whether this is the mount's own place beneath the source.
+    fn is_own(&self, path: &OsStr, name: &OsStr) -> bool {
+        self.own.as_ref().is_some_and(|own| {
+            own.as_bytes().ends_with(name.as_bytes())
+                && *own == crate::tree::symlink::join(path, name)
+        })
+    }
+}

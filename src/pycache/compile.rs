@@ -1,0 +1,85 @@
+//! The compile threads: take a queued source, ask the backend, hand the result to all waiters.
+//!
+//! Invariant: every flight that was queued is landed, also when the backend panics.
+
+use crossbeam_channel::Receiver;
+use hashlink::LruCache;
+use parking_lot::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::absent::Absent;
+use super::counters::Counters;
+use super::synthesis::Synthesis;
+use crate::compiler::{Job, Refusal};
+use crate::store::{Entry, Key};
+
+/// How many sources that do not compile are remembered.
+const REFUSED: usize = 4096;
+
+/// One compile to do.
+pub struct Work {
+    /// The key of the code.
+    pub key: Key,
+    /// What to compile.
+    pub job: Job,
+}
+
+/// Bytes that were found not to compile: a property of the bytes and the compiler, so it may be
+/// remembered; the key holds both.
+pub struct Refused {
+    keys: Mutex<LruCache<Key, Refusal>>,
+}
+
+impl Default for Refused {
+    fn default() -> Refused {
+        Refused {
+            keys: Mutex::new(LruCache::new(REFUSED)),
+        }
+    }
+}
+
+impl Refused {
+    /// The refusal for this code, if it is known.
+    pub fn get(&self, key: &Key) -> Option<Refusal> {
+        self.keys.lock().get(key).cloned()
+    }
+
+    fn put(&self, key: Key, refusal: &Refusal) {
+        if refusal.is_about_source() {
+            self.keys.lock().insert(key, refusal.clone());
+        }
+    }
+}
+
+/// Serves the queue until it is closed.
+pub fn serve(synthesis: &Synthesis, queue: &Receiver<Work>) {
+    for work in queue {
+        let outcome = catch_unwind(AssertUnwindSafe(|| compile(synthesis, &work)))
+            .unwrap_or_else(|_| Err(Refusal::Failed("the compiler panicked".to_owned())));
+        synthesis.land(&work.key, outcome.map_err(Absent::from));
+    }
+}
+
+fn compile(synthesis: &Synthesis, work: &Work) -> Result<Arc<Entry>, Refusal> {
+    Counters::add(&synthesis.counters.compiles);
+    match synthesis.compiler.compile(&work.job) {
+        Ok(code) => {
+            Counters::add(&synthesis.counters.compiled);
+            let entry = Arc::new(Entry {
+                target: work.job.target,
+                level: work.job.level,
+                magic: code.magic,
+                template: code.template,
+            });
+            synthesis.recent.put(work.key, Arc::clone(&entry));
+            synthesis.store.put(&work.key, &entry);
+            Ok(entry)
+        }
+        Err(refusal) => {
+            log::debug!("no code for CPython {}: {refusal}", work.job.target);
+            synthesis.refused.put(work.key, &refusal);
+            Err(refusal)
+        }
+    }
+}

@@ -1,0 +1,509 @@
+//! The synthesis itself: a request becomes a read source, a key, an entry, an answer.
+//!
+//! Warm requests (source unchanged, code in memory) are answered on the caller's thread with one
+//! `statx`. All others go to a bounded pool, so that a slow disk or compiler never holds a thread
+//! that the mount needs; their answers come from the pool or from the clock.
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::absent::Absent;
+use super::compile::{self, Refused, Work};
+use super::counters::Counters;
+use super::deadline::{Clock, Pending};
+use super::entry::Pyc;
+use super::flight::Flights;
+use super::recent::Recent;
+use super::version::{Known, Versions};
+use crate::compiler::{Compiler, Job};
+use crate::pyc::{CacheName, Header, InvalidationMode, Level, Target, mtime_field, source_hash};
+use crate::store::{Digest, Entry, Key, Lookup, Store};
+use crate::tree::{self, Attr, Dir, Kind, RootDir, SourceFile, Time};
+
+/// Requests that may wait for a pool thread; more are absent at once.
+const QUEUE: usize = 4096;
+/// How often a source that changes while it is read is read again.
+const READS: usize = 4;
+/// Threads that read sources and the store.
+const READERS: usize = 4;
+/// Bytes of templates held in memory.
+const RECENT_BYTES: usize = 20 << 20;
+
+/// How the synthesis behaves.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How readers validate: the kind of header.
+    pub mode: InvalidationMode,
+    /// How long a reader waits at most.
+    pub deadline: Duration,
+    /// How long a compile may take; it goes on after the reader's deadline.
+    pub compile_timeout: Duration,
+    /// The largest source that is compiled, in bytes.
+    pub largest_source: u64,
+    /// Compiles that run at once.
+    pub compile_threads: usize,
+    /// Targets shown in listings from the start.
+    pub listed: Vec<Target>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            mode: InvalidationMode::Timestamp,
+            deadline: Duration::from_secs(5),
+            compile_timeout: Duration::from_secs(60),
+            largest_source: 64 << 20,
+            compile_threads: std::thread::available_parallelism()
+                .map_or(2, usize::from)
+                .clamp(2, 8),
+            listed: Vec::new(),
+        }
+    }
+}
+
+/// One request for an entry.
+pub struct Ask {
+    /// The root the request is served from.
+    pub root: Arc<RootDir>,
+    /// The directory that holds the source.
+    pub dir: Dir,
+    /// Its path relative to the root.
+    pub path: OsString,
+    /// The mount's number of the `__pycache__` that was asked.
+    pub directory: u64,
+    /// What was asked for.
+    pub name: CacheName,
+}
+
+/// The answer to a request.
+pub type Answer = Result<Arc<Pyc>, Absent>;
+
+struct Waiter {
+    ask: Ask,
+    source: Attr,
+    known: Known,
+    hash: Option<[u8; 8]>,
+    pending: Arc<Pending>,
+}
+
+/// The synthesis for one mount.
+pub struct Synthesis {
+    pub(super) compiler: Arc<dyn Compiler>,
+    pub(super) store: Arc<Store>,
+    pub(super) recent: Recent,
+    pub(super) refused: Refused,
+    /// What was done so far.
+    pub counters: Counters,
+    /// Where the tree is mounted: what the file names in the code begin with.
+    mount_point: OsString,
+    options: Options,
+    versions: Versions,
+    flights: Flights<Waiter>,
+    clock: Clock,
+    asks: Sender<(Ask, Arc<Pending>)>,
+    work: Mutex<Option<Sender<Work>>>,
+    in_use: AtomicU64,
+}
+
+/// The threads behind a [`Synthesis`]; ended and joined when this is dropped.
+pub struct Threads {
+    synthesis: Arc<Synthesis>,
+    stop: Sender<()>,
+    joins: Vec<JoinHandle<()>>,
+}
+
+impl Synthesis {
+    /// A synthesis for the tree mounted at `mount_point`, and its threads.
+    pub fn start(
+        compiler: Arc<dyn Compiler>,
+        store: Arc<Store>,
+        mount_point: &OsStr,
+        options: Options,
+    ) -> std::io::Result<(Arc<Synthesis>, Threads)> {
+        let (asks, ask_queue) = bounded(QUEUE);
+        let (work, work_queue) = bounded(QUEUE);
+        let (stop, stopped) = bounded::<()>(0);
+        let compile_threads = options.compile_threads.max(1);
+        let synthesis = Arc::new(Synthesis {
+            compiler,
+            store,
+            recent: Recent::new(RECENT_BYTES),
+            refused: Refused::default(),
+            counters: Counters::default(),
+            mount_point: mount_point.to_owned(),
+            in_use: AtomicU64::new(0),
+            options,
+            versions: Versions::default(),
+            flights: Flights::default(),
+            clock: Clock::default(),
+            asks,
+            work: Mutex::new(Some(work)),
+        });
+        for target in &synthesis.options.listed {
+            synthesis.note_use(*target, Level::O0);
+        }
+        let mut threads = Threads {
+            synthesis: Arc::clone(&synthesis),
+            stop,
+            joins: Vec::new(),
+        };
+        let clock = Arc::clone(&synthesis);
+        threads.spawn("deadlines", move || {
+            clock
+                .clock
+                .run(|| Counters::add(&clock.counters.absent_deadline));
+        })?;
+        for _ in 0..READERS {
+            let (synthesis, queue, stopped) =
+                (Arc::clone(&synthesis), ask_queue.clone(), stopped.clone());
+            threads.spawn("synthesis", move || synthesis.serve(&queue, &stopped))?;
+        }
+        for _ in 0..compile_threads {
+            let (synthesis, queue) = (Arc::clone(&synthesis), work_queue.clone());
+            threads.spawn("compile", move || compile::serve(&synthesis, &queue))?;
+        }
+        Ok((synthesis, threads))
+    }
+
+    /// Answers a request through `done`, at once or later, always once and by the deadline.
+    pub fn request(&self, ask: Ask, done: impl FnOnce(Answer) + Send + 'static) {
+        Counters::add(&self.counters.lookups);
+        if let Some(pyc) = self.warm(&ask) {
+            Counters::add(&self.counters.memory_hits);
+            done(Ok(pyc));
+            return;
+        }
+        let pending = Pending::new(Box::new(done));
+        self.clock
+            .watch(Instant::now() + self.options.deadline, Arc::clone(&pending));
+        match self.asks.try_send((ask, pending)) {
+            Ok(()) => {}
+            Err(TrySendError::Full((_, pending)) | TrySendError::Disconnected((_, pending))) => {
+                self.answer(&pending, Err(Absent::Busy));
+            }
+        }
+    }
+
+    /// The bytes of a pyc that was looked up before. `None` when no cache holds the code any more:
+    /// the reader has to look it up again.
+    pub fn bytes(&self, pyc: &Pyc) -> Option<Vec<u8>> {
+        let entry = match self.recent.get(&pyc.key) {
+            Some(entry) => entry,
+            None => match self.store.get(&pyc.key) {
+                Lookup::Hit(entry) => {
+                    self.recent.put(pyc.key, Arc::clone(&entry));
+                    entry
+                }
+                Lookup::Miss(_) => return None,
+            },
+        };
+        let bytes = pyc.bytes(&entry);
+        (bytes.len() as u64 == pyc.size).then_some(bytes)
+    }
+
+    /// The (target, level) pairs that listings show: those given at the start, and those that
+    /// readers asked for since.
+    pub fn in_use(&self) -> Vec<(Target, Level)> {
+        let bits = self.in_use.load(Relaxed);
+        Target::all()
+            .flat_map(|target| Level::ALL.map(|level| (target, level)))
+            .filter(|(target, level)| bits & use_bit(*target, *level) != 0)
+            .collect()
+    }
+
+    /// Compiles that are queued or running.
+    pub fn compiling(&self) -> usize {
+        self.flights.len()
+    }
+
+    /// Gives back memory that a later request can do without.
+    pub fn release_memory(&self) {
+        self.recent.clear();
+    }
+
+    fn note_use(&self, target: Target, level: Level) {
+        let bit = use_bit(target, level);
+        if self.in_use.load(Relaxed) & bit == 0 {
+            self.in_use.fetch_or(bit, Relaxed);
+        }
+    }
+
+    /// The answer when the source's version is known and its code is in memory.
+    fn warm(&self, ask: &Ask) -> Option<Arc<Pyc>> {
+        if self.options.mode != InvalidationMode::Timestamp {
+            return None;
+        }
+        let source = ask
+            .dir
+            .stat(OsStr::from_bytes(&ask.name.source_name()))
+            .ok()?;
+        if source.kind != Kind::File {
+            return None;
+        }
+        let known = self.versions.get(&source, Time::now())?;
+        let key = self.key(&ask.name, &known.digest)?;
+        let entry = self.recent.get(&key)?;
+        self.note_use(ask.name.target, ask.name.level);
+        Some(Arc::new(
+            self.pyc(ask, &key, &entry, source, known.acl, None),
+        ))
+    }
+
+    fn serve(&self, queue: &Receiver<(Ask, Arc<Pending>)>, stopped: &Receiver<()>) {
+        loop {
+            crossbeam_channel::select! {
+                recv(queue) -> request => {
+                    let Ok((ask, pending)) = request else { return };
+                    if pending.is_answered() {
+                        continue;
+                    }
+                    // A panic drops the request; the clock answers it.
+                    let outcome = catch_unwind(AssertUnwindSafe(|| self.read(ask, &pending)));
+                    match outcome {
+                        Ok(Ok(())) => {}
+                        Ok(Err(absent)) => self.answer(&pending, Err(absent)),
+                        Err(_) => log::error!("a request for a cache entry panicked"),
+                    }
+                }
+                recv(stopped) -> _ => return,
+            }
+        }
+    }
+
+    /// Reads the source and finds or orders its code.
+    fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<(), Absent> {
+        let (source, known, mut bytes) = self.version(&ask)?;
+        let key = self
+            .key(&ask.name, &known.digest)
+            .ok_or(Absent::NoCompiler)?;
+        self.note_use(ask.name.target, ask.name.level);
+        let mut hash = None;
+        if self.options.mode != InvalidationMode::Timestamp && ask.name.target != Target::OLDEST {
+            let content = match bytes.take() {
+                Some(content) => content,
+                None => self.read_again(&ask, &known.digest)?,
+            };
+            let magic = crate::pyc::magic_of(ask.name.target);
+            hash = Some(source_hash(ask.name.target, magic, &content));
+            bytes = Some(content);
+        }
+        let entry = match self.recent.get(&key) {
+            Some(entry) => {
+                Counters::add(&self.counters.memory_hits);
+                Some(entry)
+            }
+            None => match self.store.get(&key) {
+                Lookup::Hit(entry) => {
+                    Counters::add(&self.counters.store_hits);
+                    self.recent.put(key, Arc::clone(&entry));
+                    Some(entry)
+                }
+                Lookup::Miss(_) => None,
+            },
+        };
+        if let Some(entry) = entry {
+            let pyc = self.pyc(&ask, &key, &entry, source, known.acl, hash);
+            self.answer(pending, Ok(Arc::new(pyc)));
+            return Ok(());
+        }
+        Counters::add(&self.counters.misses);
+        if let Some(refusal) = self.refused.get(&key) {
+            return Err(Absent::Refused(refusal));
+        }
+        let content = match bytes {
+            Some(content) => content,
+            None => self.read_again(&ask, &known.digest)?,
+        };
+        let job = Job {
+            source: content.into(),
+            target: ask.name.target,
+            level: ask.name.level,
+            timeout: self.options.compile_timeout,
+            explain: None,
+        };
+        let pending = Arc::clone(pending);
+        let waiter = Waiter {
+            ask,
+            source,
+            known,
+            hash,
+            pending,
+        };
+        if self.flights.join(key, waiter) {
+            self.order(Work { key, job });
+        }
+        Ok(())
+    }
+
+    fn order(&self, work: Work) {
+        let queue = self.work.lock().clone();
+        let key = work.key;
+        let sent = queue.is_some_and(|queue| queue.try_send(work).is_ok());
+        if !sent {
+            self.land(&key, Err(Absent::Busy));
+        }
+    }
+
+    /// Answers everybody who waited for a compile.
+    pub(super) fn land(&self, key: &Key, outcome: Result<Arc<Entry>, Absent>) {
+        for waiter in self.flights.land(key) {
+            let Waiter {
+                ask,
+                source,
+                known,
+                hash,
+                pending,
+            } = waiter;
+            self.answer(
+                &pending,
+                match &outcome {
+                    Ok(entry) => Ok(Arc::new(
+                        self.pyc(&ask, key, entry, source, known.acl, hash),
+                    )),
+                    Err(absent) => Err(absent.clone()),
+                },
+            );
+        }
+    }
+
+    fn answer(&self, pending: &Pending, answer: Answer) {
+        let reason = answer.as_ref().err().cloned();
+        if pending.answer(answer)
+            && let Some(reason) = reason
+        {
+            self.counters.absent(&reason);
+        }
+    }
+
+    /// The source's version now, what is known of it, and its bytes if they had to be read.
+    fn version(&self, ask: &Ask) -> Result<(Attr, Known, Option<Vec<u8>>), Absent> {
+        for _ in 0..READS {
+            let file = match open(ask) {
+                Err(error) if error.errno == Errno::STALE => continue,
+                file => file.map_err(Absent::NoSource)?,
+            };
+            let source = *file.attr();
+            if source.size > self.options.largest_source {
+                return Err(Absent::TooLarge);
+            }
+            // The clock is read before the source: what changes later is recent by this time.
+            let now = Time::now();
+            if let Some(known) = self.versions.get(&source, now) {
+                return Ok((source, known, None));
+            }
+            let bytes = match file.read_whole(self.options.largest_source) {
+                Err(error) if error.errno == Errno::AGAIN => continue,
+                bytes => bytes.map_err(Absent::NoSource)?,
+            };
+            Counters::add(&self.counters.hashed);
+            let known = Known {
+                digest: Digest::of(&bytes),
+                acl: tree::xattr::read_acl(&file).map(Arc::from),
+            };
+            self.versions.put(&source, now, known.clone());
+            return Ok((source, known, Some(bytes)));
+        }
+        Err(Absent::Unsettled)
+    }
+
+    /// The content with this digest, read once more.
+    fn read_again(&self, ask: &Ask, digest: &Digest) -> Result<Vec<u8>, Absent> {
+        let file = open(ask).map_err(Absent::NoSource)?;
+        let bytes = file
+            .read_whole(self.options.largest_source)
+            .map_err(Absent::NoSource)?;
+        if Digest::of(&bytes) == *digest {
+            Ok(bytes)
+        } else {
+            Err(Absent::Unsettled)
+        }
+    }
+
+    fn key(&self, name: &CacheName, digest: &Digest) -> Option<Key> {
+        let build = self.compiler.build(name.target)?;
+        Some(Key::new(name.target, name.level, &build, digest))
+    }
+
+    fn pyc(
+        &self,
+        ask: &Ask,
+        key: &Key,
+        entry: &Entry,
+        source: Attr,
+        acl: Option<Arc<[u8]>>,
+        hash: Option<[u8; 8]>,
+    ) -> Pyc {
+        let target = ask.name.target;
+        let checked = self.options.mode == InvalidationMode::CheckedHash;
+        // CPython 3.6 knows no hash header: it gets a timestamp in every mode.
+        let header = hash
+            .and_then(|hash| Header::hash(target, entry.magic, hash, checked).ok())
+            .unwrap_or_else(|| {
+                let mtime = mtime_field(source.mtime.sec, source.mtime.nsec);
+                Header::timestamp(target, entry.magic, mtime, source.size)
+            })
+            .to_bytes();
+        let mut file_name = self.mount_point.clone().into_vec();
+        for part in [ask.path.as_bytes(), &ask.name.source_name()] {
+            if !part.is_empty() {
+                if file_name.last() != Some(&b'/') {
+                    file_name.push(b'/');
+                }
+                file_name.extend_from_slice(part);
+            }
+        }
+        let size = header.len() + entry.template.filled_len(&file_name);
+        Pyc {
+            key: *key,
+            header,
+            file_name: OsString::from_vec(file_name).into(),
+            size: size as u64,
+            source,
+            acl,
+            directory: ask.directory,
+        }
+    }
+}
+
+fn open(ask: &Ask) -> Result<SourceFile, tree::Error> {
+    let name = ask.name.source_name();
+    SourceFile::open_followed(&ask.root, &ask.path, &ask.dir, OsStr::from_bytes(&name))
+}
+
+/// The bit of [`Synthesis::in_use`] for a pair: three for each of the ten targets.
+fn use_bit(target: Target, level: Level) -> u64 {
+    let index = u32::from(target.minor() - Target::OLDEST.minor()) * 3 + u32::from(level.number());
+    1 << index
+}
+
+impl Threads {
+    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(body)?;
+        self.joins.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.synthesis.clock.stop();
+        self.synthesis.work.lock().take();
+        let (closed, _) = bounded(0);
+        drop(std::mem::replace(&mut self.stop, closed));
+        for thread in self.joins.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a thread of the synthesis panicked");
+            }
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Puts: a bounded queue and the thread that writes blobs.
+//!
+//! Invariants: handing in an entry never waits; at most [`ENTRIES`] entries and about [`BYTES`]
+//! bytes wait, what is more is dropped and counted; an entry is found from the moment it was
+//! accepted.
+
+use hashlink::LinkedHashMap;
+use parking_lot::{Condvar, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+use super::Entry;
+use super::blob::Encoder;
+use super::clock;
+use super::core::Core;
+use super::index::panic_text;
+use super::key::Key;
+use super::place::{is_full, is_gone, is_read_only};
+
+/// Most entries that wait.
+const ENTRIES: usize = 512;
+/// Most bytes of templates that wait, unless a single one is larger.
+const BYTES: usize = 16 << 20;
+/// How long the writer waits for the folder to be made again, or for room.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Entries that wait to be written, oldest first. The one being written is among them.
+#[derive(Default)]
+pub(super) struct Queue {
+    waiting: Mutex<Waiting>,
+    /// Signalled when there is something to write, or no more to come.
+    filled: Condvar,
+    /// Signalled when everything is written.
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    entries: LinkedHashMap<Key, Arc<Entry>>,
+    bytes: usize,
+    closed: bool,
+}
+
+impl Queue {
+    /// Takes an entry unless the queue is full or closed; whether it is in the queue now.
+    pub(super) fn push(&self, key: &Key, entry: &Arc<Entry>) -> bool {
+        let size = size_of(entry);
+        let mut waiting = self.waiting.lock();
+        if waiting.entries.contains_key(key) {
+            return true;
+        }
+        let fits = waiting.entries.len() < ENTRIES
+            && (waiting.bytes + size <= BYTES || waiting.entries.is_empty());
+        if !fits || waiting.closed {
+            return false;
+        }
+        waiting.bytes += size;
+        waiting.entries.insert(*key, Arc::clone(entry));
+        drop(waiting);
+        self.filled.notify_one();
+        true
+    }
+
+    /// An entry that waits.
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Entry>> {
+        let waiting = self.waiting.lock();
+        waiting.entries.get(key).map(Arc::clone)
+    }
+
+    /// Number of entries that wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.lock().entries.len()
+    }
+
+    /// No more entries are taken; the writer ends when those that wait are written.
+    pub(super) fn close(&self) {
+        self.waiting.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// Waits until nothing waits; whether that was before the deadline.
+    pub(super) fn wait_empty(&self, deadline: Instant) -> bool {
+        let mut waiting = self.waiting.lock();
+        while !waiting.entries.is_empty() {
+            if self.emptied.wait_until(&mut waiting, deadline).timed_out() {
+                return waiting.entries.is_empty();
+            }
+        }
+        true
+    }
+
+    /// The entry to write next, if there is one now.
+    fn try_next(&self) -> Option<(Key, Arc<Entry>)> {
+        let waiting = self.waiting.lock();
+        let (key, entry) = waiting.entries.front()?;
+        Some((*key, Arc::clone(entry)))
+    }
+
+    /// Waits for an entry; `false` when none will come.
+    fn wait_filled(&self) -> bool {
+        let mut waiting = self.waiting.lock();
+        while waiting.entries.is_empty() {
+            if waiting.closed {
+                return false;
+            }
+            self.filled.wait(&mut waiting);
+        }
+        true
+    }
+
+    /// The entry is written or given up.
+    fn done(&self, key: &Key) {
+        let mut waiting = self.waiting.lock();
+        if let Some(entry) = waiting.entries.remove(key) {
+            waiting.bytes -= size_of(&entry);
+        }
+        if waiting.entries.is_empty() {
+            self.emptied.notify_all();
+        }
+    }
+}
+
+fn size_of(entry: &Entry) -> usize {
+    entry.template.to_parts().bytes.len()
+}
+
+/// The writer thread: returns when the queue is closed and empty.
+pub(super) fn run(core: &Core) {
+    while core.queue.wait_filled() {
+        // One encoder for each run of work: it takes memory that an idle daemon has no use for.
+        let Ok(mut encoder) = Encoder::new() else {
+            if let Some((key, _)) = core.queue.try_next() {
+                core.counters.dropped_error.fetch_add(1, Relaxed);
+                core.queue.done(&key);
+            }
+            continue;
+        };
+        while let Some((key, entry)) = core.queue.try_next() {
+            let written = catch_unwind(AssertUnwindSafe(|| {
+                store(core, &mut encoder, &key, &entry);
+            }));
+            if let Err(panic) = written {
+                core.counters.dropped_error.fetch_add(1, Relaxed);
+                log::error!("store: writing panicked: {}", panic_text(panic.as_ref()));
+            }
+            core.queue.done(&key);
+        }
+    }
+}
+
+/// Writes one entry to disk, or holds it in memory where that is not possible.
+fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
+    let name = key.name();
+    let counters = &core.counters;
+    let mut place = core.place();
+    if place
+        .as_ref()
+        .is_some_and(|place| matches!(place.stat(&name), Ok(Some(_))))
+    {
+        counters.already_there.fetch_add(1, Relaxed);
+        return;
+    }
+    let Some(blob) = encoder.encode(key, entry, clock::now() / 1000) else {
+        counters.dropped_large.fetch_add(1, Relaxed);
+        return;
+    };
+    let length = u64::try_from(blob.len()).unwrap_or(u64::MAX);
+    let reason = 'kept: {
+        if length > core.options.limit {
+            break 'kept &counters.dropped_large;
+        }
+        if core.is_full() {
+            break 'kept &counters.dropped_full;
+        }
+        for attempt in 0..2 {
+            let Some(open) = place.as_ref().filter(|place| place.is_writable()) else {
+                break 'kept &counters.dropped_unwritable;
+            };
+            match open.write(&name, &blob) {
+                Ok(()) => {
+                    counters.written.fetch_add(1, Relaxed);
+                    core.clear_full();
+                    core.changed(name);
+                    return;
+                }
+                Err(error) if is_full(&error) => {
+                    if attempt == 1 || !core.make_room(length, PATIENCE) {
+                        core.set_full(&error);
+                        break 'kept &counters.dropped_full;
+                    }
+                }
+                Err(error) if is_gone(&error) => {
+                    core.check_place(PATIENCE);
+                    place = core.place();
+                }
+                Err(error) if is_read_only(&error) => {
+                    core.check_place(PATIENCE);
+                    break 'kept &counters.dropped_unwritable;
+                }
+                Err(error) => {
+                    log::warn!("store: cannot write a blob: {error}");
+                    break 'kept &counters.dropped_error;
+                }
+            }
+        }
+        &counters.dropped_unwritable
+    };
+    reason.fetch_add(1, Relaxed);
+    core.memory.put(*key, blob);
+}

@@ -1,0 +1,47 @@
+//! The error of a request on the tree: the errno the client gets, decided where it is born.
+
+use log::Level;
+use rustix::io::Errno;
+
+/// Why a request on the tree has no result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{doing}: {errno}")]
+pub struct Error {
+    /// What the client is answered.
+    pub errno: Errno,
+    /// What was being done, for the log.
+    pub doing: &'static str,
+}
+
+impl Error {
+    /// An error of the real tree, passed on as it is.
+    pub fn new(doing: &'static str, errno: Errno) -> Error {
+        Error { errno, doing }
+    }
+
+    /// The directory behind an inode is no longer at its path: the kernel walks the path again
+    /// from the root, asking for each component, when it reads this errno.
+    pub fn stale() -> Error {
+        Error::new("revalidate directory", Errno::STALE)
+    }
+
+    /// The level this error is logged at: what clients cause all day is not worth a line.
+    pub fn level(&self) -> Level {
+        match self.errno {
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::NOTCONN => Level::Warn,
+            _ => Level::Debug,
+        }
+    }
+}
+
+/// Turns a rustix result into one of this module's, naming what was being done.
+pub(crate) trait Doing<T> {
+    /// Names the operation for the log.
+    fn doing(self, doing: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for rustix::io::Result<T> {
+    fn doing(self, doing: &'static str) -> Result<T, Error> {
+        self.map_err(|errno| Error::new(doing, errno))
+    }
+}

@@ -1,0 +1,20 @@
+//! The mirror's view of the real tree: walking, attributes, listings, extended attributes.
+//!
+//! Everything is reached from one root descriptor with `openat2`, one relative path at a time and
+//! never through a symlink or out of the root. Nothing here is cached: each answer is the real
+//! tree's at the moment of the call. Inode numbers and names of the mount are not known here.
+
+mod attr;
+mod error;
+mod listing;
+mod open;
+mod root;
+pub(crate) mod symlink;
+pub mod xattr;
+
+pub use attr::{Attr, Identity, Kind, Time};
+pub use error::Error;
+pub(crate) use listing::is_source;
+pub use listing::{Entry, has_source, list};
+pub use open::{Dir, SourceFile};
+pub use root::{Root, RootDir, asks_itself};
