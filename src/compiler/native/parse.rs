@@ -74,6 +74,10 @@ pub fn parse(source: &str, target: Target) -> Pass<Module> {
     };
     if let Some(message) = message {
         free(parsed, nesting);
+        // Under this future feature `<>` is an operator and `!=` is none.
+        if memchr::memmem::find(source.as_bytes(), b"barry_as_FLUFL").is_some() {
+            return Err(Stop::unsure("barry_as_FLUFL"));
+        }
         return Err(rejected("SyntaxError", message));
     }
     let limits = check_limits(parsed.tokens());

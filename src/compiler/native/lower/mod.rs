@@ -86,6 +86,10 @@ impl Lowering<'_, '_> {
                 "an identifier uses a newer Unicode version than the interpreter's",
             ));
         }
+        // Other characters that NFKC makes one of these: CPython fails on some of its nodes.
+        if matches!(name, "None" | "True" | "False") {
+            return Err(Stop::unsure("an identifier that becomes a constant's name"));
+        }
         Ok(self.pool.sym(name))
     }
 

@@ -2,7 +2,7 @@
 
 use super::Lowering;
 use crate::compiler::native::ast::{Constant, Pattern, PatternId, PatternKind, PatternList};
-use crate::compiler::native::error::Pass;
+use crate::compiler::native::error::{Pass, Stop, SyntaxError};
 use ruff_python_ast as ruff;
 use ruff_text_size::Ranged;
 
@@ -13,9 +13,12 @@ impl Lowering<'_, '_> {
 
     fn pattern_inner(&mut self, pattern: &ruff::Pattern) -> Pass<PatternId> {
         let kind = match pattern {
-            ruff::Pattern::MatchValue(node) => PatternKind::Value {
-                value: self.expr(&node.value)?,
-            },
+            ruff::Pattern::MatchValue(node) => {
+                self.check_value(&node.value)?;
+                PatternKind::Value {
+                    value: self.expr(&node.value)?,
+                }
+            }
             ruff::Pattern::MatchSingleton(node) => PatternKind::Singleton {
                 value: match node.value {
                     ruff::Singleton::None => Constant::None,
@@ -29,6 +32,7 @@ impl Lowering<'_, '_> {
             ruff::Pattern::MatchMapping(node) => {
                 let base = self.expr_stack.len();
                 for key in &node.keys {
+                    self.check_value(key)?;
                     let id = self.expr(key)?;
                     self.expr_stack.push(id);
                 }
@@ -74,6 +78,46 @@ impl Lowering<'_, '_> {
         };
         let loc = self.loc(pattern.range());
         self.ast.add(Pattern { kind, loc })
+    }
+
+    /// Refuses values that CPython's grammar has no pattern for: only signed numbers, sums of a
+    /// real and an imaginary number, strings and dotted names may stand there.
+    fn check_value(&self, value: &ruff::Expr) -> Pass<()> {
+        let fits = match value {
+            ruff::Expr::UnaryOp(_) => self.is_signed_number(value, false),
+            ruff::Expr::BinOp(node) => {
+                matches!(node.op, ruff::Operator::Add | ruff::Operator::Sub)
+                    && self.is_signed_number(&node.left, true)
+                    && matches!(&*node.right, ruff::Expr::NumberLiteral(number)
+                        if matches!(number.value, ruff::Number::Complex { .. }))
+                    && !self.text(value.range()).contains('(')
+            }
+            _ => true,
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(Stop::Rejected(Box::new(SyntaxError {
+            kind: "SyntaxError",
+            message: "invalid syntax".to_owned(),
+            loc: None,
+            exact: false,
+        })))
+    }
+
+    fn is_signed_number(&self, value: &ruff::Expr, real: bool) -> bool {
+        match value {
+            ruff::Expr::NumberLiteral(number) => {
+                !(real && matches!(number.value, ruff::Number::Complex { .. }))
+            }
+            ruff::Expr::UnaryOp(node) => {
+                node.op == ruff::UnaryOp::USub
+                    && matches!(&*node.operand, ruff::Expr::NumberLiteral(_))
+                    && self.is_signed_number(&node.operand, real)
+                    && !self.text(value.range()).contains('(')
+            }
+            _ => false,
+        }
     }
 
     fn patterns(&mut self, patterns: &[ruff::Pattern]) -> Pass<PatternList> {

@@ -247,13 +247,13 @@ impl Builder<'_> {
                         symbol.scope = scope;
                     }
                 }
-                Some(existing) if existing.flags.any(Flags::BOUND) && !is_class => {
+                Some(existing) if !is_class => {
                     if is_314 && scope == Scope::Free && flags.any(Flags::USE) {
                         existing.flags |= Flags::USE;
                     }
                     // Free in the comprehension and local around it: now simply local, unless a
                     // scope inside the comprehension needs the cell.
-                    if !free_in_child {
+                    if existing.flags.any(Flags::BOUND) && !free_in_child {
                         comp_free.retain(|&free| free != name);
                     }
                 }
