@@ -7,6 +7,7 @@
 
 pub mod assemble;
 pub mod ast;
+pub mod backend;
 pub mod codegen;
 pub mod constant;
 pub mod decode;

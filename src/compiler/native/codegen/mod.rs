@@ -65,8 +65,11 @@ pub struct Module {
 
 /// How deep expressions and statements may nest here; CPython gives up earlier.
 const MAX_DEPTH: u32 = 20_000;
+/// So much stack is left for one level.
+const RED_ZONE: usize = 256 * 1024;
+const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 /// How many instructions a code object may have here.
-const MAX_INSTRUCTIONS: usize = 1 << 25;
+const MAX_INSTRUCTIONS: usize = 1 << 22;
 
 struct Compiler<'a> {
     ast: &'a Ast,
@@ -166,7 +169,7 @@ impl Compiler<'_> {
             return Err(Stop::unsure("a code object is too long"));
         }
         self.depth += 1;
-        let result = visit(self);
+        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || visit(self));
         self.depth -= 1;
         result
     }
