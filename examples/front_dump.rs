@@ -1,7 +1,13 @@
 //! Development: compares the native compiler's front half with dumps of the reference interpreter.
 //!
 //! usage: front_dump MINOR MODE LIST DUMPDIR [FILE-NUMBER]
-use pycfs::compiler::native::{ast, decode, error::Stop, fold, future, lower, parse, pipeline, profile::Profile, symtable};
+//!
+//! MODE: a mode of `tests/native/reference.py`, whose answers are in DUMPDIR, or `time`.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+use pycfs::compiler::native::{
+    ast, decode, error::Stop, fold, future, lower, parse, pipeline, profile::Profile, symtable,
+};
 use pycfs::pyc::{Level, Target};
 use std::collections::BTreeMap;
 
@@ -35,6 +41,9 @@ fn main() {
     let only: Option<usize> = args.get(5).map(|n| n.parse().unwrap());
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     let mut shown = 0;
+    if args[2] == "time" {
+        return time(target, &list);
+    }
     for (number, path) in list.lines().enumerate() {
         if only.is_some_and(|only| only != number) {
             continue;
@@ -68,9 +77,10 @@ fn main() {
                     before.push(a.unwrap_or_default());
                 }
             }
-            Err(Stop::Unsure(why)) if rejected => {
-                ("both refuse (unsure)", if only.is_some() { why } else { String::new() })
-            }
+            Err(Stop::Unsure(why)) if rejected => (
+                "both refuse (unsure)",
+                if only.is_some() { why } else { String::new() },
+            ),
             Err(Stop::Unsure(why)) => ("unsure", why),
             Err(Stop::Rejected(error)) if rejected => {
                 if only.is_some() {
@@ -87,4 +97,50 @@ fn main() {
         }
     }
     println!("{counts:?}");
+}
+
+/// Times each pass over all files of a list.
+fn time(target: Target, list: &str) {
+    let mut spent = [std::time::Duration::ZERO; 6];
+    let mut bytes = 0;
+    for path in list.lines() {
+        let source = std::fs::read(path).unwrap();
+        bytes += source.len();
+        let mut pass = 0;
+        let mut last = std::time::Instant::now();
+        let mut lap = || {
+            spent[pass] += last.elapsed();
+            last = std::time::Instant::now();
+            pass += 1;
+        };
+        let Ok(text) = decode::decode(&source, target) else {
+            continue;
+        };
+        lap();
+        let Ok(parsed) = parse::parse(&text, target) else {
+            continue;
+        };
+        lap();
+        let mut pool = ast::Pool::new();
+        let Ok(mut tree) = lower::lower(&text, parsed.syntax(), target, &mut pool) else {
+            continue;
+        };
+        lap();
+        drop(parsed);
+        lap();
+        let Ok(future) = future::future(&tree, &pool) else {
+            continue;
+        };
+        let _ = fold::fold(&mut tree, &mut pool, future, Level::O0, target);
+        lap();
+        let _ = symtable::build(&tree, &mut pool, future, target);
+        lap();
+    }
+    let names = ["decode", "parse", "lower", "free", "fold", "symtable"];
+    let total: std::time::Duration = spent.iter().sum();
+    for (name, spent) in names.iter().zip(spent) {
+        println!("{name:10} {:8.1} ms", spent.as_secs_f64() * 1e3);
+    }
+    let rate = bytes as f64 / 1e6 / total.as_secs_f64();
+    println!("{bytes} bytes, {rate:.1} MB/s");
 }

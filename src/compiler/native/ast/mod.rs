@@ -7,12 +7,14 @@
 //! Invariant: each list's children are consecutive in their arena, in source order.
 
 mod dump;
+mod dump_text;
 mod expr;
 mod id;
 mod pool;
 mod stmt;
 
-pub use dump::{constant_text, dump};
+pub use dump::dump;
+pub use dump_text::constant_text;
 pub use expr::{
     BoolOp, CmpOp, Comprehension, Conversion, Ctx, Expr, ExprId, ExprKind, ExprList, Operator,
     UnaryOp,

@@ -308,7 +308,7 @@ mod tests {
                 assert_eq!(pool.text(sym), text.as_bytes());
             }
         }
-        let big = BigInt::from(i64::MAX) + 1;
+        let big: BigInt = BigInt::from(i64::MAX) + 1;
         assert_eq!(pool.int(big.clone()), pool.int(big));
         assert_eq!(pool.int(BigInt::from(7)), Constant::Int(7));
         assert_ne!(Constant::float(0.0), Constant::float(-0.0));

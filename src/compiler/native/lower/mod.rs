@@ -11,6 +11,7 @@ mod pattern;
 mod stmt;
 mod text;
 mod unicode;
+mod unicode_alias;
 
 use crate::compiler::native::ast::{Ast, ExprId, ExprList, Pool, StmtId, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};

@@ -8,6 +8,7 @@ mod build;
 mod dump;
 mod expressions;
 mod mangle;
+mod patterns;
 mod scope;
 mod statements;
 

@@ -1,10 +1,10 @@
-//! The walk over statements and patterns.
+//! The walk over statements.
 
 use super::build::Builder;
 use super::scope::{BlockId, BlockKey, BlockKind, Flags};
 use crate::compiler::native::ast::{
-    Arg, Arguments, ClassDef, ExprId, ExprKind, FunctionDef, Id, List, PatternId, PatternKind,
-    Stmt, StmtId, StmtKind, StmtList, Sym, TypeParamKind, TypeParamList, docstring,
+    Arg, Arguments, ClassDef, ExprId, ExprKind, FunctionDef, Id, List, Stmt, StmtId, StmtKind,
+    StmtList, Sym, TypeParamKind, TypeParamList, docstring,
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::is_future_import;
@@ -568,65 +568,5 @@ impl Builder<'_> {
             self.record_directive(name, loc);
         }
         Ok(())
-    }
-
-    fn patterns(&mut self, list: List<PatternId>) -> Pass<()> {
-        let ast = self.ast;
-        for &id in ast.slice(list) {
-            self.pattern(id)?;
-        }
-        Ok(())
-    }
-
-    fn pattern(&mut self, id: PatternId) -> Pass<()> {
-        self.deeper(|this| this.pattern_inner(id))
-    }
-
-    fn pattern_inner(&mut self, id: PatternId) -> Pass<()> {
-        let ast = self.ast;
-        let pattern = ast.pattern(id);
-        match pattern.kind {
-            PatternKind::Value { value } => self.expr(value),
-            PatternKind::Singleton { .. } => Ok(()),
-            PatternKind::Sequence { patterns } | PatternKind::Or { patterns } => {
-                self.patterns(patterns)
-            }
-            PatternKind::Mapping {
-                keys,
-                patterns,
-                rest,
-            } => {
-                self.exprs(keys)?;
-                self.patterns(patterns)?;
-                self.opt_binding(rest, pattern.loc)
-            }
-            PatternKind::Class {
-                cls,
-                patterns,
-                kwd_attrs,
-                kwd_patterns,
-            } => {
-                self.expr(cls)?;
-                self.patterns(patterns)?;
-                if self.is_314 && ast.slice(kwd_attrs).contains(&self.names.debug) {
-                    return Err(Stop::syntax("cannot assign to __debug__", pattern.loc));
-                }
-                self.patterns(kwd_patterns)
-            }
-            PatternKind::Star { name } => self.opt_binding(name, pattern.loc),
-            PatternKind::As { pattern: sub, name } => {
-                if let Some(sub) = sub {
-                    self.pattern(sub)?;
-                }
-                self.opt_binding(name, pattern.loc)
-            }
-        }
-    }
-
-    fn opt_binding(&mut self, name: Option<Sym>, loc: Loc) -> Pass<()> {
-        match name {
-            Some(name) => self.add_def(name, Flags::LOCAL, loc),
-            None => Ok(()),
-        }
     }
 }
