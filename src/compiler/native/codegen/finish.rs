@@ -88,7 +88,6 @@ impl Compiler<'_> {
         };
         let optimized = flowgraph::optimize(
             &mut self.graph,
-            self.profile,
             &mut unit.sequence,
             &mut consts,
             self.pool,

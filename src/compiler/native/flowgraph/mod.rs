@@ -30,7 +30,6 @@ use super::ast::Pool;
 use super::constant::Item;
 use super::error::{Pass, Stop};
 use super::instruction::Sequence;
-use super::profile::Profile;
 
 /// What the passes need to know about the code object.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +56,6 @@ pub struct Optimized {
 /// Runs every pass over the code of one code object. `consts` may grow and shrink.
 pub fn optimize(
     graph: &mut Graph,
-    profile: &Profile,
     sequence: &mut Sequence,
     consts: &mut Vec<Item>,
     pool: &mut Pool,
@@ -81,7 +79,7 @@ pub fn optimize(
 
     graph.remove_unused_consts(consts);
     graph.check_loads_of_unbound_locals(facts.local_count, facts.param_count);
-    graph.insert_superinstructions(profile.superinstructions_within_line);
+    graph.insert_superinstructions();
     graph.push_cold_blocks_to_end().ok_or_else(broken)?;
     graph.resolve_line_numbers();
 

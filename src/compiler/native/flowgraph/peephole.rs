@@ -92,11 +92,11 @@ fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) {
             }
             _ => {}
         },
-        (Op::StoreFast, Op::StoreFast) => {
-            if this.arg == next.arg && this.loc.line == next.loc.line {
-                this.op = Op::PopTop;
-                this.arg = 0;
-            }
+        (Op::StoreFast, Op::StoreFast)
+            if this.arg == next.arg && this.loc.line == next.loc.line =>
+        {
+            this.op = Op::PopTop;
+            this.arg = 0;
         }
         (Op::LoadGlobal, Op::PushNull) if this.arg & 1 == 0 => {
             this.arg |= 1;

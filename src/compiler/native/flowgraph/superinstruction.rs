@@ -5,11 +5,11 @@ use crate::compiler::native::opcode::Op;
 
 impl Graph {
     /// Combines the pairs of each block.
-    pub(super) fn insert_superinstructions(&mut self, within_line: bool) {
+    pub(super) fn insert_superinstructions(&mut self) {
         self.for_each(|graph, at| {
             for index in 0..graph[at].instrs.len() {
                 if let Some([first, second, ..]) = graph[at].instrs.get_mut(index..) {
-                    combine(first, second, within_line);
+                    combine(first, second);
                 }
             }
         });
@@ -17,7 +17,7 @@ impl Graph {
     }
 }
 
-fn combine(first: &mut CfgInstr, second: &mut CfgInstr, within_line: bool) {
+fn combine(first: &mut CfgInstr, second: &mut CfgInstr) {
     let op = match (first.op, second.op) {
         (Op::LoadFast, Op::LoadFast) => Op::LoadFastLoadFast,
         (Op::StoreFast, Op::LoadFast) => Op::StoreFastLoadFast,
@@ -25,7 +25,7 @@ fn combine(first: &mut CfgInstr, second: &mut CfgInstr, within_line: bool) {
         _ => return,
     };
     let lines = [first.loc.line, second.loc.line];
-    if within_line && lines.iter().all(|&line| line >= 0) && lines[0] != lines[1] {
+    if lines.iter().all(|&line| line >= 0) && lines[0] != lines[1] {
         return;
     }
     if first.arg >= 16 || second.arg >= 16 {

@@ -18,8 +18,6 @@ pub struct Profile {
     startup_names: &'static str,
     /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
     pub repeats_get_iter: bool,
-    /// From 3.13.1: two instructions of different lines are not combined (gh-125072).
-    pub superinstructions_within_line: bool,
 }
 
 const BASE_3_13: Profile = Profile {
@@ -29,7 +27,6 @@ const BASE_3_13: Profile = Profile {
     opcodes: &opcode::V313,
     startup_names: include_str!("startup_313.txt"),
     repeats_get_iter: false,
-    superinstructions_within_line: false,
 };
 
 static V3_13_0: Profile = BASE_3_13;
@@ -37,7 +34,6 @@ static V3_13_0: Profile = BASE_3_13;
 static V3_13: Profile = Profile {
     patch: 18,
     repeats_get_iter: true,
-    superinstructions_within_line: true,
     ..BASE_3_13
 };
 
