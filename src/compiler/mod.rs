@@ -4,6 +4,8 @@
 //! interpreter would marshal in a fresh process, or a refusal. Never a third thing.
 //! Nothing of the source is executed.
 
+pub mod native;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,98 @@
+//! The location table (PEP 626, PEP 657; 3.11 and later).
+
+use crate::compiler::native::error::Loc;
+use crate::compiler::native::instruction::Sequence;
+
+/// The most code units that one entry covers.
+const MAX_ENTRY: usize = 8;
+
+const ONE_LINE: u8 = 10;
+const NO_COLUMNS: u8 = 13;
+const LONG: u8 = 14;
+const NO_LOCATION: u8 = 15;
+
+struct Table {
+    out: Vec<u8>,
+    line: i32,
+}
+
+/// The table of a sequence whose instructions have these sizes in code units.
+pub(super) fn location_table(sequence: &Sequence, sizes: &[usize], first_line: i32) -> Vec<u8> {
+    let mut table = Table {
+        out: Vec::with_capacity(2 * sizes.len()),
+        line: first_line,
+    };
+    let mut loc = Loc::NONE;
+    let mut units = 0;
+    for (instr, size) in sequence.instrs.iter().zip(sizes) {
+        if instr.loc != loc {
+            table.stretch(loc, units);
+            loc = instr.loc;
+            units = 0;
+        }
+        units += size;
+    }
+    table.stretch(loc, units);
+    table.out
+}
+
+impl Table {
+    fn stretch(&mut self, loc: Loc, mut units: usize) {
+        while units > 0 {
+            let part = units.min(MAX_ENTRY);
+            self.entry(loc, part);
+            units -= part;
+        }
+    }
+
+    fn start(&mut self, code: u8, units: usize) {
+        self.out.push(0x80 | code << 3 | (units as u8 - 1));
+    }
+
+    fn varint(&mut self, mut value: u32) {
+        while value >= 64 {
+            self.out.push(0x40 | value as u8 & 0x3f);
+            value >>= 6;
+        }
+        self.out.push(value as u8);
+    }
+
+    fn signed_varint(&mut self, value: i32) {
+        let sign = u32::from(value < 0);
+        self.varint(value.unsigned_abs() << 1 | sign);
+    }
+
+    fn entry(&mut self, loc: Loc, units: usize) {
+        if loc.line == -1 {
+            return self.start(NO_LOCATION, units);
+        }
+        let delta = loc.line.wrapping_sub(self.line);
+        let (col, end_col) = (loc.col, loc.end_col);
+        if col < 0 || end_col < 0 {
+            if loc.end_line == loc.line || loc.end_line < 0 {
+                self.start(NO_COLUMNS, units);
+                self.signed_varint(delta);
+                self.line = loc.line;
+                return;
+            }
+        } else if loc.end_line == loc.line {
+            if delta == 0 && col < 80 && (0..16).contains(&(end_col - col)) {
+                self.start((col >> 3) as u8, units);
+                self.out.push(((col & 7) << 4 | (end_col - col)) as u8);
+                return;
+            }
+            if (0..3).contains(&delta) && col < 128 && end_col < 128 {
+                self.start(ONE_LINE + delta as u8, units);
+                self.out.extend([col as u8, end_col as u8]);
+                self.line = loc.line;
+                return;
+            }
+        }
+        self.start(LONG, units);
+        self.signed_varint(delta);
+        self.varint(loc.end_line.wrapping_sub(loc.line) as u32);
+        self.varint(col.wrapping_add(1) as u32);
+        self.varint(end_col.wrapping_add(1) as u32);
+        self.line = loc.line;
+    }
+}

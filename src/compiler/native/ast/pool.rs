@@ -1,0 +1,323 @@
+//! The values of a module: names, strings, bytes, big integers, complex numbers, tuples.
+//!
+//! Invariant: everything is interned, so two handles are equal exactly when the values are (same
+//! type, same sign of zero, same NaN bits), and a [`Constant`] can be compared and hashed as a few
+//! integers. Python's `1 == True == 1.0` plays no part here.
+
+use hashbrown::HashTable;
+use num_bigint::BigInt;
+use rustc_hash::FxHasher;
+use std::hash::{Hash, Hasher};
+use std::num::NonZeroU32;
+
+/// An interned name or string. Equal symbols have equal text. The text is "generalized UTF-8", the
+/// encoding marshal uses: UTF-8 in which a lone surrogate is its three bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Sym(NonZeroU32);
+
+/// An interned bytes value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BytesId(NonZeroU32);
+
+/// An interned integer that does not fit an `i64`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BigId(NonZeroU32);
+
+/// An interned complex number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ComplexId(NonZeroU32);
+
+/// An interned sequence of constants: the elements of a tuple or a frozenset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TupleId(NonZeroU32);
+
+/// The value of a `Constant` node, or of a folded expression.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Constant {
+    /// `None`
+    None,
+    /// `...`
+    Ellipsis,
+    /// `True`, `False`
+    Bool(bool),
+    /// An integer from -2**63 to 2**63-1.
+    Int(i64),
+    /// Any other integer.
+    Big(BigId),
+    /// The bits of a float.
+    Float(u64),
+    /// A complex number.
+    Complex(ComplexId),
+    /// A string.
+    Str(Sym),
+    /// A bytes literal.
+    Bytes(BytesId),
+    /// A tuple; made by folding.
+    Tuple(TupleId),
+    /// A frozenset, made by folding: elements in the order of the set display, without those that
+    /// equal (as Python compares) an earlier one.
+    FrozenSet(TupleId),
+    /// A slice of three constants; made by 3.14's folding.
+    Slice(TupleId),
+}
+
+impl Constant {
+    /// The constant of a float.
+    pub fn float(value: f64) -> Self {
+        Constant::Float(value.to_bits())
+    }
+}
+
+/// The interner. One for each compile.
+#[derive(Debug, Default)]
+pub struct Pool {
+    text: Spans,
+    bytes: Spans,
+    bigs: Vec<BigInt>,
+    big_table: HashTable<u32>,
+    complexes: Vec<(u64, u64)>,
+    complex_table: HashTable<u32>,
+    items: Vec<Constant>,
+    tuples: Vec<(u32, u32)>,
+    tuple_table: HashTable<u32>,
+}
+
+fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
+    let mut hasher = FxHasher::default();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The handle's number for an index. Memory runs out long before 4 billion values; past them all
+/// share the last number.
+fn number(index: usize) -> NonZeroU32 {
+    NonZeroU32::MIN.saturating_add(u32::try_from(index).unwrap_or(u32::MAX))
+}
+
+fn index(number: NonZeroU32) -> usize {
+    number.get() as usize - 1
+}
+
+/// Byte strings, one after another in one buffer.
+#[derive(Debug, Default)]
+struct Spans {
+    buffer: Vec<u8>,
+    /// Where each string ends; it starts where the one before ends.
+    ends: Vec<usize>,
+    table: HashTable<u32>,
+}
+
+impl Spans {
+    fn get(&self, at: usize) -> &[u8] {
+        let start = match at.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(0),
+            None => 0,
+        };
+        let end = self.ends.get(at).copied().unwrap_or(start);
+        self.buffer.get(start..end).unwrap_or(&[])
+    }
+
+    fn find(&self, value: &[u8]) -> Option<NonZeroU32> {
+        let found = self
+            .table
+            .find(hash_of(value), |&at| self.get(at as usize) == value)?;
+        Some(number(*found as usize))
+    }
+
+    fn intern(&mut self, value: &[u8]) -> NonZeroU32 {
+        let hash = hash_of(value);
+        if let Some(&at) = self.table.find(hash, |&at| self.get(at as usize) == value) {
+            return number(at as usize);
+        }
+        let at = self.ends.len();
+        self.buffer.extend_from_slice(value);
+        self.ends.push(self.buffer.len());
+        let (buffer, ends) = (&self.buffer, &self.ends);
+        let rehash = |&at: &u32| {
+            let at = at as usize;
+            let start = match at.checked_sub(1) {
+                Some(before) => ends.get(before).copied().unwrap_or(0),
+                None => 0,
+            };
+            let end = ends.get(at).copied().unwrap_or(start);
+            hash_of(buffer.get(start..end).unwrap_or(&[]))
+        };
+        self.table
+            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), rehash);
+        number(at)
+    }
+}
+
+impl Pool {
+    /// An empty pool.
+    pub fn new() -> Self {
+        Pool::default()
+    }
+
+    /// The symbol of a text.
+    pub fn sym(&mut self, text: &str) -> Sym {
+        Sym(self.text.intern(text.as_bytes()))
+    }
+
+    /// The symbol of a text that may hold lone surrogates as three bytes each.
+    pub fn sym_bytes(&mut self, text: &[u8]) -> Sym {
+        Sym(self.text.intern(text))
+    }
+
+    /// The symbol of a text, if it was interned before.
+    pub fn find_sym(&self, text: &str) -> Option<Sym> {
+        self.text.find(text.as_bytes()).map(Sym)
+    }
+
+    /// The bytes of a symbol's text.
+    pub fn text(&self, sym: Sym) -> &[u8] {
+        self.text.get(index(sym.0))
+    }
+
+    /// The text of a symbol; `None` when it holds a lone surrogate. Identifiers always have one.
+    pub fn str(&self, sym: Sym) -> Option<&str> {
+        std::str::from_utf8(self.text(sym)).ok()
+    }
+
+    /// Interns a bytes value.
+    pub fn intern_bytes(&mut self, value: &[u8]) -> BytesId {
+        BytesId(self.bytes.intern(value))
+    }
+
+    /// The content of a bytes value.
+    pub fn bytes(&self, id: BytesId) -> &[u8] {
+        self.bytes.get(index(id.0))
+    }
+
+    /// The constant of an integer: small where it fits, interned else.
+    pub fn int(&mut self, value: BigInt) -> Constant {
+        if let Ok(small) = i64::try_from(&value) {
+            return Constant::Int(small);
+        }
+        let hash = hash_of(&value);
+        let bigs = &self.bigs;
+        let same = |&at: &u32| bigs.get(at as usize) == Some(&value);
+        if let Some(&at) = self.big_table.find(hash, same) {
+            return Constant::Big(BigId(number(at as usize)));
+        }
+        let at = self.bigs.len();
+        self.bigs.push(value);
+        let bigs = &self.bigs;
+        self.big_table
+            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), |&at| {
+                bigs.get(at as usize).map_or(0, hash_of)
+            });
+        Constant::Big(BigId(number(at)))
+    }
+
+    /// The value of a big integer.
+    pub fn big(&self, id: BigId) -> &BigInt {
+        const ZERO: &BigInt = &BigInt::ZERO;
+        self.bigs.get(index(id.0)).unwrap_or(ZERO)
+    }
+
+    /// The constant of a complex number.
+    pub fn complex_constant(&mut self, real: f64, imag: f64) -> Constant {
+        let value = (real.to_bits(), imag.to_bits());
+        let hash = hash_of(&value);
+        let complexes = &self.complexes;
+        let same = |&at: &u32| complexes.get(at as usize) == Some(&value);
+        if let Some(&at) = self.complex_table.find(hash, same) {
+            return Constant::Complex(ComplexId(number(at as usize)));
+        }
+        let at = self.complexes.len();
+        self.complexes.push(value);
+        let complexes = &self.complexes;
+        self.complex_table
+            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), |&at| {
+                complexes.get(at as usize).map_or(0, hash_of)
+            });
+        Constant::Complex(ComplexId(number(at)))
+    }
+
+    /// The real and the imaginary part.
+    pub fn complex(&self, id: ComplexId) -> (f64, f64) {
+        let (real, imag) = self.complexes.get(index(id.0)).copied().unwrap_or((0, 0));
+        (f64::from_bits(real), f64::from_bits(imag))
+    }
+
+    /// Interns the elements of a tuple or frozenset.
+    pub fn intern_tuple(&mut self, items: &[Constant]) -> TupleId {
+        let hash = hash_of(items);
+        let found = self
+            .tuple_table
+            .find(hash, |&at| self.items_at(at as usize) == items);
+        if let Some(&at) = found {
+            return TupleId(number(at as usize));
+        }
+        let at = self.tuples.len();
+        let start = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
+        let len = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        self.items.extend_from_slice(items);
+        self.tuples.push((start, len));
+        let (tuples, all) = (&self.tuples, &self.items);
+        self.tuple_table
+            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), |&at| {
+                hash_of(slice_of(tuples, all, at as usize))
+            });
+        TupleId(number(at))
+    }
+
+    /// The constant of a tuple.
+    pub fn tuple_constant(&mut self, items: &[Constant]) -> Constant {
+        Constant::Tuple(self.intern_tuple(items))
+    }
+
+    /// The elements of a tuple or frozenset.
+    pub fn tuple(&self, id: TupleId) -> &[Constant] {
+        self.items_at(index(id.0))
+    }
+
+    fn items_at(&self, at: usize) -> &[Constant] {
+        slice_of(&self.tuples, &self.items, at)
+    }
+}
+
+fn slice_of<'a>(tuples: &[(u32, u32)], items: &'a [Constant], at: usize) -> &'a [Constant] {
+    let (start, len) = tuples.get(at).copied().unwrap_or((0, 0));
+    let start = start as usize;
+    items.get(start..start + len as usize).unwrap_or(&[])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_values_share_one_handle_and_different_ones_do_not() {
+        let mut pool = Pool::new();
+        let spam = pool.sym("spam");
+        let empty = pool.sym("");
+        assert_ne!(spam, empty);
+        assert_eq!(pool.sym("spam"), spam);
+        assert_eq!(pool.text(spam), b"spam");
+        assert_eq!(pool.text(empty), b"");
+        assert_eq!(pool.find_sym("eggs"), None);
+        for turn in 0..2 {
+            for n in 0..2000 {
+                let text = format!("name{n}");
+                if turn == 1 {
+                    assert!(pool.find_sym(&text).is_some());
+                }
+                let sym = pool.sym(&text);
+                assert_eq!(pool.text(sym), text.as_bytes());
+            }
+        }
+        let big: BigInt = BigInt::from(i64::MAX) + 1;
+        assert_eq!(pool.int(big.clone()), pool.int(big));
+        assert_eq!(pool.int(BigInt::from(7)), Constant::Int(7));
+        assert_ne!(Constant::float(0.0), Constant::float(-0.0));
+        assert_ne!(
+            pool.complex_constant(0.0, 1.0),
+            pool.complex_constant(-0.0, 1.0)
+        );
+        let pair = [Constant::Int(1), Constant::Bool(true)];
+        assert_eq!(pool.tuple_constant(&pair), pool.tuple_constant(&pair));
+        assert_ne!(pool.tuple_constant(&pair), pool.tuple_constant(&[]));
+    }
+}

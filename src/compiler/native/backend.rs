@@ -1,0 +1,154 @@
+//! The native compiler behind the compiler trait.
+//!
+//! Each compile has a thread of its own: a panic ends that thread only, and a compile that takes too
+//! long is left behind.
+
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+
+use super::constant::Marshalled;
+use super::error::Stop;
+use super::pipeline;
+use super::profile::Profile;
+use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
+use crate::pyc::{Target, Template};
+
+/// Raised whenever the bytes that are made for some program change.
+const REVISION: u32 = 1;
+
+/// The compiler written in Rust: no interpreter is needed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NativeCompiler;
+
+fn profile(target: Target) -> Option<&'static Profile> {
+    Profile::of(target, None)
+}
+
+fn failed(why: impl std::fmt::Display) -> Refusal {
+    Refusal::Failed(why.to_string())
+}
+
+fn refusal(stop: Stop, job: &Job) -> Refusal {
+    match stop {
+        Stop::Unsure(why) => failed(format_args!("unsure: {why}")),
+        // The text with the source line and the carets is the interpreter's business.
+        Stop::Rejected(error) if job.explain.is_some() => failed(format_args!(
+            "unsure: the text of the error: {}",
+            error.message
+        )),
+        Stop::Rejected(error) => {
+            let line = error.loc.map(|loc| format!(" (line {})", loc.line));
+            let line = line.unwrap_or_default();
+            Refusal::Rejected(format!("{}: {}{line}", error.kind, error.message))
+        }
+    }
+}
+
+fn code(marshalled: Marshalled, profile: &Profile) -> Result<Code, Refusal> {
+    let template = Template::from_parts(marshalled.bytes, marshalled.hole, true, true);
+    Ok(Code {
+        magic: profile.magic,
+        template: template.map_err(failed)?,
+    })
+}
+
+impl Compiler for NativeCompiler {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        Target::all()
+            .filter(|&target| profile(target).is_some())
+            .collect()
+    }
+
+    fn build(&self, target: Target) -> Option<BuildId> {
+        let profile = profile(target)?;
+        let version = env!("CARGO_PKG_VERSION");
+        Some(BuildId(format!(
+            "native {version}.{REVISION} as CPython 3.{}.{}",
+            profile.minor, profile.patch
+        )))
+    }
+
+    fn compile(&self, job: &Job) -> Result<Code, Refusal> {
+        let profile = profile(job.target).ok_or(Refusal::NotCovered(job.target))?;
+        let (send, receive) = sync_channel(1);
+        let source = job.source.clone();
+        let level = job.level;
+        std::thread::Builder::new()
+            .name("native compile".to_owned())
+            .spawn(move || {
+                // Nobody listens any more after the timeout.
+                let _ = send.send(pipeline::compile(&source, profile, level));
+            })
+            .map_err(failed)?;
+        match receive.recv_timeout(job.timeout) {
+            Ok(Ok(marshalled)) => code(marshalled, profile),
+            Ok(Err(stop)) => Err(refusal(stop, job)),
+            Err(RecvTimeoutError::Timeout) => Err(Refusal::TimedOut(job.timeout)),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(Refusal::Died("the native compiler panicked".to_owned()))
+            }
+        }
+    }
+
+    fn describe(&self) -> Vec<(Target, String)> {
+        let describe = |target| {
+            let profile = profile(target)?;
+            let text = format!("native, as CPython 3.{}.{}", profile.minor, profile.patch);
+            Some((target, text))
+        };
+        Target::all().filter_map(describe).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pyc::Level;
+    use std::time::Duration;
+
+    fn job(source: &str) -> Job {
+        Job {
+            source: source.as_bytes().into(),
+            target: Target::from_minor(13).unwrap(),
+            level: Level::O0,
+            timeout: Duration::from_secs(30),
+            explain: None,
+        }
+    }
+
+    #[test]
+    fn a_program_becomes_a_template_that_is_whole_for_any_name() {
+        let code = NativeCompiler
+            .compile(&job("def f(x):\n    return x + 1\n"))
+            .unwrap();
+        assert_eq!(code.magic, 3571);
+        code.template
+            .verify(Target::from_minor(13).unwrap())
+            .unwrap();
+    }
+
+    #[test]
+    fn a_syntax_error_is_a_property_of_the_source() {
+        let refusal = NativeCompiler.compile(&job("break\n")).unwrap_err();
+        assert!(refusal.is_about_source(), "{refusal}");
+    }
+
+    #[test]
+    fn deep_nesting_is_an_error_or_a_result() {
+        for source in [
+            format!("x = {}1\n", "-".repeat(100_000)),
+            format!("x = 1{}\n", "+1".repeat(100_000)),
+            format!("x = {}1{}\n", "(".repeat(100_000), ")".repeat(100_000)),
+            format!("x = {}0\n", "lambda: ".repeat(50_000)),
+            format!("if x: pass\n{}", "elif x: pass\n".repeat(50_000)),
+        ] {
+            match NativeCompiler.compile(&job(&source)) {
+                Ok(_) | Err(Refusal::Rejected(_) | Refusal::Failed(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Docstrings, dedented as 3.13 and later store them.
+
+use super::Compiler;
+use crate::compiler::native::ast::{Constant, ExprKind, StmtKind, StmtList, Sym};
+use crate::compiler::native::error::{Loc, Pass, Stop};
+
+/// `str.expandtabs()`: to columns that are multiples of 8.
+fn expand_tabs(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut column = 0;
+    for &byte in text {
+        match byte {
+            b'\t' => {
+                let count = 8 - column % 8;
+                out.extend(std::iter::repeat_n(b' ', count));
+                column += count;
+            }
+            b'\n' | b'\r' => {
+                out.push(byte);
+                column = 0;
+            }
+            _ => {
+                out.push(byte);
+                // Columns count characters, not bytes.
+                column += usize::from(byte & 0xc0 != 0x80);
+            }
+        }
+    }
+    out
+}
+
+fn indent_of(line: &[u8]) -> usize {
+    line.iter().take_while(|&&byte| byte == b' ').count()
+}
+
+/// Removes the indentation of the first line, and the smallest one of the others from each.
+fn dedent(text: &[u8]) -> Vec<u8> {
+    let text = expand_tabs(text);
+    let mut lines = text.split_inclusive(|&byte| byte == b'\n');
+    let first = lines.next().unwrap_or(&[]);
+    let margin = lines
+        .clone()
+        .filter(|line| !matches!(line.get(indent_of(line)), None | Some(b'\n')))
+        .map(indent_of)
+        .min()
+        .unwrap_or(0);
+    let mut out = Vec::with_capacity(text.len());
+    out.extend_from_slice(first.get(indent_of(first)..).unwrap_or(&[]));
+    for line in lines {
+        let cut = margin.min(indent_of(line));
+        out.extend_from_slice(line.get(cut..).unwrap_or(&[]));
+    }
+    out
+}
+
+impl Compiler<'_> {
+    /// The docstring that a body begins with, and where it is.
+    pub(super) fn docstring(&self, list: StmtList) -> Option<(Sym, Loc)> {
+        let &first = self.ast.slice(list).first()?;
+        let StmtKind::Expr { value } = self.ast.stmt(first).kind else {
+            return None;
+        };
+        let expr = self.ast.expr(value);
+        match expr.kind {
+            ExprKind::Constant {
+                value: Constant::Str(text),
+                ..
+            } => Some((text, expr.loc)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn clean_docstring(&mut self, text: Sym) -> Pass<Sym> {
+        if self.pool.str(text).is_none() {
+            return Err(Stop::unsure("a docstring with a lone surrogate"));
+        }
+        let clean = dedent(self.pool.text(text));
+        Ok(self.pool.sym_bytes(&clean))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indentation_goes_and_blank_lines_stay() {
+        assert_eq!(dedent(b"  a\n    b\n   \n      c\n  "), b"a\nb\n\n  c\n");
+        assert_eq!(dedent("é\tb".as_bytes()), "é       b".as_bytes());
+        assert_eq!(dedent(b""), b"");
+    }
+}

@@ -1,0 +1,168 @@
+//! The end of a code object: graph passes, assembly, and the object.
+
+use super::Compiler;
+use super::identifiers::identifiers;
+use crate::compiler::native::assemble::assemble;
+use crate::compiler::native::ast::{Constant, Sym};
+use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
+use crate::compiler::native::error::{Loc, Pass};
+use crate::compiler::native::flowgraph::{self, Locals, UnitFacts};
+use crate::compiler::native::opcode::Op;
+use crate::compiler::native::symtable::Block;
+
+const CO_OPTIMIZED: u32 = 0x1;
+const CO_NEWLOCALS: u32 = 0x2;
+const CO_VARARGS: u32 = 0x4;
+const CO_VARKEYWORDS: u32 = 0x8;
+const CO_NESTED: u32 = 0x10;
+const CO_GENERATOR: u32 = 0x20;
+const CO_COROUTINE: u32 = 0x80;
+const CO_ASYNC_GENERATOR: u32 = 0x200;
+
+const KIND_HIDDEN: u8 = 0x10;
+const KIND_LOCAL: u8 = 0x20;
+const KIND_CELL: u8 = 0x40;
+const KIND_FREE: u8 = 0x80;
+
+/// A code object that is done.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) id: ObjectId,
+    pub(super) freevars: Vec<Sym>,
+}
+
+impl Finished {
+    pub(super) fn item(&self) -> Item {
+        Item::Object(self.id)
+    }
+}
+
+fn flags_of(block: &Block) -> u32 {
+    if !block.is_function_like() {
+        return 0;
+    }
+    let mut flags = CO_NEWLOCALS | CO_OPTIMIZED;
+    flags |= match (block.generator, block.coroutine) {
+        (true, false) => CO_GENERATOR,
+        (false, true) => CO_COROUTINE,
+        (true, true) => CO_ASYNC_GENERATOR,
+        (false, false) => 0,
+    };
+    for (on, flag) in [
+        (block.nested, CO_NESTED),
+        (block.varargs, CO_VARARGS),
+        (block.varkeywords, CO_VARKEYWORDS),
+    ] {
+        if on {
+            flags |= flag;
+        }
+    }
+    flags
+}
+
+impl Compiler<'_> {
+    /// Optimizes and assembles the current code object. `add_none`: falling off the end returns
+    /// `None`, not the value on the stack.
+    pub(super) fn finish(&mut self, add_none: bool) -> Pass<Finished> {
+        if add_none {
+            self.load_none(Loc::NONE);
+        }
+        self.op(Loc::NONE, Op::ReturnValue);
+
+        let block = self.table.block(self.unit.block);
+        let flags = flags_of(block) | self.features.flags;
+        let is_generator = flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0;
+        let unit = &mut self.unit;
+        let mut consts: Vec<Item> = unit.consts.keys().to_vec();
+        let mut locals = Locals {
+            varnames: unit.varnames.keys(),
+            cellvars: unit.cellvars.keys(),
+            freevars: unit.freevars.keys(),
+            shared: 0,
+        };
+        let facts = UnitFacts {
+            local_count: unit.varnames.len(),
+            param_count: block.varnames.len(),
+            first_line: unit.first_line,
+            is_generator,
+        };
+        let optimized = flowgraph::optimize(
+            &mut self.graph,
+            &mut unit.sequence,
+            &mut consts,
+            self.pool,
+            facts,
+            &mut locals,
+        )?;
+        let assembled = assemble(optimized.sequence, self.profile, unit.first_line)?;
+
+        let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
+        if consts.iter().any(is_set) && self.heap.wants_names() {
+            let mut names = identifiers(self.ast, self.pool);
+            let known = self.profile.startup_names();
+            names.extend(known.filter_map(|name| self.pool.find_sym(name)));
+            self.heap.set_names(names);
+        }
+        let (variables, kinds) = self.variables();
+        let pool = &mut *self.pool;
+        let heap = &mut self.heap;
+        let unit = &self.unit;
+        let exceptiontable = heap.bytes(&assembled.exceptiontable, pool);
+        let linetable = heap.bytes(&assembled.linetable, pool);
+        let names = heap.names(unit.names.keys(), pool);
+        let consts = heap.consts(&consts, pool);
+        let localsplusnames = heap.names(&variables, pool);
+        let localspluskinds = heap.own_bytes(&kinds, pool);
+        let code = CodeObject {
+            argcount: unit.posonlyargcount + unit.argcount,
+            posonlyargcount: unit.posonlyargcount,
+            kwonlyargcount: unit.kwonlyargcount,
+            stacksize: optimized.stack_depth.max(1),
+            flags,
+            code: assembled.code,
+            consts,
+            names,
+            localsplusnames,
+            localspluskinds,
+            name: heap.name(unit.name),
+            qualname: heap.name(unit.qualname),
+            firstlineno: unit.first_line,
+            linetable,
+            exceptiontable,
+        };
+        Ok(Finished {
+            id: heap.code(code),
+            freevars: unit.freevars.keys().to_vec(),
+        })
+    }
+
+    /// Names and kinds of the frame's variables.
+    fn variables(&self) -> (Vec<Sym>, Vec<u8>) {
+        let unit = &self.unit;
+        let mut names = unit.varnames.keys().to_vec();
+        let mut kinds: Vec<u8> = names
+            .iter()
+            .map(|&name| {
+                let mut kind = KIND_LOCAL;
+                if unit.fast_hidden.contains_key(&name) {
+                    kind |= KIND_HIDDEN;
+                }
+                if unit.cellvars.find(name).is_some() {
+                    kind |= KIND_CELL;
+                }
+                kind
+            })
+            .collect();
+        for &name in unit.cellvars.keys() {
+            if unit.varnames.find(name).is_none() {
+                names.push(name);
+                kinds.push(KIND_CELL);
+            }
+        }
+        for &name in unit.freevars.keys() {
+            names.push(name);
+            kinds.push(KIND_FREE);
+        }
+        (names, kinds)
+    }
+}

@@ -1,0 +1,384 @@
+//! The objects of one compile.
+
+use std::cmp::Ordering;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Item;
+use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
+
+/// The index of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ObjectId(u32);
+
+impl ObjectId {
+    /// The 0-based index in the heap.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Where a string object comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A literal, or made while compiling: interned only if it looks like an identifier.
+    Literal,
+    /// A name of the program: the parser interned it.
+    Name,
+    /// Made by CPython's optimizer from a format string: even one character is an object of its own.
+    Computed,
+    /// A qualified name that becomes the `co_qualname` of a code object, which interns it.
+    Qualname,
+}
+
+/// An object.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum Object {
+    None,
+    Ellipsis,
+    Bool(bool),
+    Int(i64),
+    Big(BigId),
+    Float(u64),
+    Complex(ComplexId),
+    Str {
+        text: Sym,
+        interned: bool,
+    },
+    Bytes(BytesId),
+    /// Bytes that are never merged.
+    OwnBytes(Box<[u8]>),
+    Tuple(Box<[ObjectId]>),
+    FrozenSet(Box<[ObjectId]>),
+    Slice(Box<[ObjectId]>),
+    Code(Box<CodeObject>),
+}
+
+/// A code object.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // Named after CPython's `co_*`.
+pub struct CodeObject {
+    pub argcount: u32,
+    pub posonlyargcount: u32,
+    pub kwonlyargcount: u32,
+    pub stacksize: u32,
+    pub flags: u32,
+    pub code: Vec<u8>,
+    pub consts: ObjectId,
+    pub names: ObjectId,
+    pub localsplusnames: ObjectId,
+    pub localspluskinds: ObjectId,
+    pub name: ObjectId,
+    pub qualname: ObjectId,
+    pub firstlineno: i32,
+    pub linetable: ObjectId,
+    pub exceptiontable: ObjectId,
+}
+
+impl CodeObject {
+    /// Whether CPython's `==` holds: it does not look at the qualified name, nor at what follows
+    /// from the rest.
+    fn same(&self, other: &CodeObject) -> bool {
+        self.name == other.name
+            && self.argcount == other.argcount
+            && self.posonlyargcount == other.posonlyargcount
+            && self.kwonlyargcount == other.kwonlyargcount
+            && self.flags == other.flags
+            && self.firstlineno == other.firstlineno
+            && self.code == other.code
+            && self.consts == other.consts
+            && self.names == other.names
+            && self.localsplusnames == other.localsplusnames
+            && self.linetable == other.linetable
+            && self.exceptiontable == other.exceptiontable
+    }
+}
+
+/// All objects of a compile.
+#[derive(Debug, Default)]
+pub struct Heap {
+    objects: Vec<Object>,
+    interned: FxHashMap<Sym, ObjectId>,
+    /// Strings that look like identifiers and were met as literals first.
+    literals: FxHashSet<Sym>,
+    /// The names of the program, which the parser interned; once they are asked for.
+    names: Option<FxHashSet<Sym>>,
+    /// Constants merged by type and value.
+    merged: FxHashMap<Constant, ObjectId>,
+    /// Tuples with objects in them that are merged otherwise.
+    merged_tuples: FxHashMap<Box<[Item]>, ObjectId>,
+    /// Code objects by first line and name.
+    codes: FxHashMap<(i32, ObjectId), Vec<ObjectId>>,
+}
+
+/// Whether CPython interns a string constant: ASCII letters, digits and underscores only. Strings of
+/// one Latin-1 character are interned from the start.
+fn is_interned_constant(text: &[u8]) -> bool {
+    let word = text
+        .iter()
+        .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    word || match text {
+        [byte] => byte.is_ascii(),
+        [0xc2 | 0xc3, _] => true,
+        _ => false,
+    }
+}
+
+fn rank(value: &Constant) -> u8 {
+    match value {
+        Constant::None => 0,
+        Constant::Ellipsis => 1,
+        Constant::Bool(_) => 2,
+        Constant::Int(_) => 3,
+        Constant::Big(_) => 4,
+        Constant::Float(_) => 5,
+        Constant::Complex(_) => 6,
+        Constant::Str(_) => 7,
+        Constant::Bytes(_) => 8,
+        Constant::Tuple(_) => 9,
+        Constant::FrozenSet(_) => 10,
+        Constant::Slice(_) => 11,
+    }
+}
+
+/// Some order of constants, to compare sets.
+fn compare(one: &Constant, other: &Constant) -> Ordering {
+    match (one, other) {
+        (Constant::Bool(a), Constant::Bool(b)) => a.cmp(b),
+        (Constant::Int(a), Constant::Int(b)) => a.cmp(b),
+        (Constant::Big(a), Constant::Big(b)) => a.cmp(b),
+        (Constant::Float(a), Constant::Float(b)) => a.cmp(b),
+        (Constant::Complex(a), Constant::Complex(b)) => a.cmp(b),
+        (Constant::Str(a), Constant::Str(b)) => a.cmp(b),
+        (Constant::Bytes(a), Constant::Bytes(b)) => a.cmp(b),
+        (Constant::Tuple(a), Constant::Tuple(b))
+        | (Constant::FrozenSet(a), Constant::FrozenSet(b))
+        | (Constant::Slice(a), Constant::Slice(b)) => a.cmp(b),
+        _ => rank(one).cmp(&rank(other)),
+    }
+}
+
+impl Heap {
+    /// An empty heap.
+    pub fn new() -> Heap {
+        Heap::default()
+    }
+
+    /// The objects.
+    pub fn objects(&self) -> &[Object] {
+        &self.objects
+    }
+
+    /// An object.
+    #[allow(clippy::indexing_slicing)] // Ids are made by `add` of this heap only.
+    pub fn get(&self, id: ObjectId) -> &Object {
+        &self.objects[id.index()]
+    }
+
+    fn add(&mut self, object: Object) -> ObjectId {
+        let id = ObjectId(self.objects.len() as u32);
+        self.objects.push(object);
+        id
+    }
+
+    /// Two sets with the same elements become the same constant, whatever their order in the text.
+    pub fn canonical(value: Constant, pool: &mut Pool) -> Constant {
+        let Constant::FrozenSet(id) = value else {
+            return value;
+        };
+        let mut items = pool.tuple(id).to_vec();
+        items.sort_by(compare);
+        Constant::FrozenSet(pool.intern_tuple(&items))
+    }
+
+    /// The interned string of a name.
+    pub fn name(&mut self, text: Sym) -> ObjectId {
+        if let Some(&id) = self.interned.get(&text) {
+            return id;
+        }
+        let id = self.add(Object::Str {
+            text,
+            interned: true,
+        });
+        self.interned.insert(text, id);
+        id
+    }
+
+    fn string(&mut self, text: Sym, origin: Origin, pool: &Pool) -> ObjectId {
+        let known = self.interned.contains_key(&text);
+        match origin {
+            Origin::Name => self.name(text),
+            Origin::Qualname if !known => self.name(text),
+            Origin::Computed if pool.text(text) == b"%" => self.add(Object::Str {
+                text,
+                interned: false,
+            }),
+            Origin::Qualname | Origin::Literal | Origin::Computed => {
+                if is_interned_constant(pool.text(text)) {
+                    self.literals.insert(text);
+                    return self.name(text);
+                }
+                self.add(Object::Str {
+                    text,
+                    interned: false,
+                })
+            }
+        }
+    }
+
+    /// The object of a constant: the one that an equal constant has already, or a new one. `origin`
+    /// is that of the strings in it.
+    pub fn constant(&mut self, value: Constant, origin: Origin, pool: &Pool) -> ObjectId {
+        if let Some(&id) = self.merged.get(&value) {
+            return id;
+        }
+        let items = |heap: &mut Heap, id| {
+            let items = pool.tuple(id).iter();
+            items
+                .map(|&item| heap.constant(item, origin, pool))
+                .collect::<Box<[ObjectId]>>()
+        };
+        let id = match value {
+            Constant::None => self.add(Object::None),
+            Constant::Ellipsis => self.add(Object::Ellipsis),
+            Constant::Bool(value) => self.add(Object::Bool(value)),
+            Constant::Int(value) => self.add(Object::Int(value)),
+            Constant::Big(value) => self.add(Object::Big(value)),
+            Constant::Float(value) => self.add(Object::Float(value)),
+            Constant::Complex(value) => self.add(Object::Complex(value)),
+            Constant::Str(text) => self.string(text, origin, pool),
+            Constant::Bytes(value) => self.add(Object::Bytes(value)),
+            Constant::Tuple(value) => {
+                let items = items(self, value);
+                self.add(Object::Tuple(items))
+            }
+            Constant::FrozenSet(value) => {
+                let items = items(self, value);
+                self.add(Object::FrozenSet(items))
+            }
+            Constant::Slice(value) => {
+                let items = items(self, value);
+                self.add(Object::Slice(items))
+            }
+        };
+        self.merged.insert(value, id);
+        id
+    }
+
+    /// NaN, which is never merged.
+    pub fn nan(&mut self, bits: u64) -> ObjectId {
+        self.add(Object::Float(bits))
+    }
+
+    /// The bytes object of a table.
+    pub fn bytes(&mut self, content: &[u8], pool: &mut Pool) -> ObjectId {
+        let value = Constant::Bytes(pool.intern_bytes(content));
+        self.constant(value, Origin::Literal, pool)
+    }
+
+    /// A bytes object of its own; there is only one empty one.
+    pub fn own_bytes(&mut self, content: &[u8], pool: &mut Pool) -> ObjectId {
+        if content.is_empty() {
+            return self.bytes(content, pool);
+        }
+        self.add(Object::OwnBytes(content.into()))
+    }
+
+    /// The tuple of names in a code object.
+    pub fn names(&mut self, names: &[Sym], pool: &mut Pool) -> ObjectId {
+        let items: Vec<Constant> = names.iter().map(|&name| Constant::Str(name)).collect();
+        let value = pool.tuple_constant(&items);
+        if let Some(&id) = self.merged.get(&value) {
+            // CPython interns the strings of the tuple in place.
+            let strings: Box<[ObjectId]> = names.iter().map(|&name| self.name(name)).collect();
+            if let Some(object) = self.objects.get_mut(id.index()) {
+                *object = Object::Tuple(strings);
+            }
+            return id;
+        }
+        let strings = names.iter().map(|&name| self.name(name)).collect();
+        let id = self.add(Object::Tuple(strings));
+        self.merged.insert(value, id);
+        id
+    }
+
+    /// The tuple of constants in a code object. Each item was made an object before.
+    pub fn consts(&mut self, items: &[Item], pool: &mut Pool) -> ObjectId {
+        let values: Option<Vec<Constant>> = items
+            .iter()
+            .map(|&item| match item {
+                Item::Value(value) => Some(value),
+                Item::Object(_) => None,
+            })
+            .collect();
+        let value = values.map(|values| pool.tuple_constant(&values));
+        let known = match &value {
+            Some(value) => self.merged.get(value),
+            None => self.merged_tuples.get(items),
+        };
+        if let Some(&id) = known {
+            return id;
+        }
+        let objects = items
+            .iter()
+            .map(|&item| match item {
+                Item::Value(value) => self.const_item(value, pool),
+                Item::Object(id) => id,
+            })
+            .collect();
+        let id = self.add(Object::Tuple(objects));
+        match value {
+            Some(value) => self.merged.insert(value, id),
+            None => self.merged_tuples.insert(items.into(), id),
+        };
+        id
+    }
+
+    /// Whether sets of strings need the names of the program.
+    pub fn wants_names(&self) -> bool {
+        self.names.is_none()
+    }
+
+    /// Sets the names of the program.
+    pub fn set_names(&mut self, names: FxHashSet<Sym>) {
+        self.names = Some(names);
+    }
+
+    /// An item of a new tuple of constants. A set in which interning replaces a string by another
+    /// object becomes a new set in each tuple (gh-129724).
+    fn const_item(&mut self, value: Constant, pool: &Pool) -> ObjectId {
+        let id = self.constant(value, Origin::Literal, pool);
+        let (Constant::FrozenSet(items), Some(names)) = (value, &self.names) else {
+            return id;
+        };
+        let replaced = |item: &Constant| match item {
+            Constant::Str(text) => {
+                self.literals.contains(text)
+                    && names.contains(text)
+                    && pool.str(*text).is_some_and(|text| text.chars().count() > 1)
+            }
+            _ => false,
+        };
+        if !pool.tuple(items).iter().any(replaced) {
+            return id;
+        }
+        let copy = self.get(id).clone();
+        self.add(copy)
+    }
+
+    /// Adds a code object, or finds one that CPython takes for equal.
+    pub fn code(&mut self, code: CodeObject) -> ObjectId {
+        let key = (code.firstlineno, code.name);
+        for &id in self.codes.get(&key).map_or(&[][..], Vec::as_slice) {
+            if let Object::Code(other) = self.get(id)
+                && other.same(&code)
+            {
+                return id;
+            }
+        }
+        let id = self.add(Object::Code(Box::new(code)));
+        self.codes.entry(key).or_default().push(id);
+        id
+    }
+}

@@ -1,0 +1,68 @@
+//! Why a pass of the native compiler stops: the program is wrong, or the compiler is not sure.
+
+/// A place in the source. Lines are 1-based; columns are 0-based and count the bytes of the line in
+/// UTF-8, as `lineno` and `col_offset` of CPython's nodes do. Line -1: no place in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Loc {
+    /// The first line.
+    pub line: i32,
+    /// The last line.
+    pub end_line: i32,
+    /// The column of the first byte.
+    pub col: i32,
+    /// The column behind the last byte.
+    pub end_col: i32,
+}
+
+impl Loc {
+    /// What CPython gives to code that stands for nothing in the source.
+    pub const NONE: Loc = Loc {
+        line: -1,
+        end_line: -1,
+        col: -1,
+        end_col: -1,
+    };
+}
+
+/// An error that CPython raises for this source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyntaxError {
+    /// `SyntaxError`, `IndentationError`, `TabError`, `ValueError`, `UnicodeDecodeError`, …
+    pub kind: &'static str,
+    /// The message as CPython words it.
+    pub message: String,
+    /// Where, when CPython says where.
+    pub loc: Option<Loc>,
+    /// Whether kind, message and place are known to be CPython's own. If not, only the verdict
+    /// (rejected) is.
+    pub exact: bool,
+}
+
+/// The end of a compile without code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// CPython rejects the program too.
+    Rejected(Box<SyntaxError>),
+    /// A construct or limit for which this compiler does not know what CPython does. Says which.
+    Unsure(String),
+}
+
+impl Stop {
+    /// A `SyntaxError` with CPython's message at a place.
+    pub fn syntax(message: impl Into<String>, loc: Loc) -> Stop {
+        Stop::Rejected(Box::new(SyntaxError {
+            kind: "SyntaxError",
+            message: message.into(),
+            loc: Some(loc),
+            exact: true,
+        }))
+    }
+
+    /// A refusal that says nothing about the program.
+    pub fn unsure(why: impl Into<String>) -> Stop {
+        Stop::Unsure(why.into())
+    }
+}
+
+/// The result of a pass.
+pub type Pass<T> = Result<T, Stop>;

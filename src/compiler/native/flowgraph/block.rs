@@ -1,0 +1,342 @@
+//! Blocks, and the way from and to instruction sequences.
+
+use std::fmt;
+
+use crate::compiler::native::error::Loc;
+use crate::compiler::native::instruction::{Handler, Instr, NONE, Sequence};
+use crate::compiler::native::opcode::Op;
+
+/// The index of a block; [`NONE`] for none.
+pub type BlockIndex = u32;
+
+/// An instruction in a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CfgInstr {
+    /// The opcode.
+    pub op: Op,
+    /// The argument, unless the instruction has a target.
+    pub arg: u32,
+    /// The place in the source.
+    pub loc: Loc,
+    /// The block that it jumps to or that handles what it guards.
+    pub target: BlockIndex,
+    /// The block that handles an exception raised here.
+    pub except: BlockIndex,
+}
+
+impl CfgInstr {
+    /// An instruction without target and handler.
+    pub fn new(op: Op, arg: u32, loc: Loc) -> CfgInstr {
+        CfgInstr {
+            op,
+            arg,
+            loc,
+            target: NONE,
+            except: NONE,
+        }
+    }
+
+    /// Turns it into a `NOP` that keeps place and handler.
+    pub fn clear(&mut self) {
+        self.op = Op::Nop;
+        self.arg = 0;
+    }
+}
+
+/// A basic block.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// The instructions. Only the last one may leave the block.
+    pub instrs: Vec<CfgInstr>,
+    /// The block that follows in the text.
+    pub next: BlockIndex,
+    /// Whether it was made for a label.
+    pub labelled: bool,
+    /// How many ways lead into it.
+    pub predecessors: i32,
+    /// The stack's depth at its beginning.
+    pub start_depth: i64,
+    /// Bit i: local i may be unbound at its beginning.
+    pub unsafe_locals: u64,
+    /// Whether it is a handler that wants the raising instruction's offset.
+    pub preserve_lasti: bool,
+    /// Marked by the current traversal.
+    pub visited: bool,
+    /// Whether an exception leads here.
+    pub is_handler: bool,
+    /// Only reached by exceptions.
+    pub cold: bool,
+    /// Reached without exceptions.
+    pub warm: bool,
+    /// The stack of handlers at its beginning, an index into [`Graph::handler_stacks`].
+    pub handler_stack: u32,
+}
+
+impl Block {
+    const EMPTY: Block = Block {
+        instrs: Vec::new(),
+        next: NONE,
+        labelled: false,
+        predecessors: 0,
+        start_depth: i64::MIN,
+        unsafe_locals: 0,
+        preserve_lasti: false,
+        visited: false,
+        is_handler: false,
+        cold: false,
+        warm: false,
+        handler_stack: 0,
+    };
+
+    /// The last instruction.
+    pub fn last(&self) -> Option<&CfgInstr> {
+        self.instrs.last()
+    }
+
+    /// Whether control goes on to the next block.
+    pub fn falls_through(&self) -> bool {
+        !self.last().is_some_and(|last| last.op.no_fallthrough())
+    }
+
+    /// Whether it ends with leaving the code object.
+    pub fn exits_scope(&self) -> bool {
+        self.last().is_some_and(|last| last.op.is_scope_exit())
+    }
+
+    /// Whether no instruction has a line.
+    pub fn has_no_line(&self) -> bool {
+        self.instrs.iter().all(|instr| instr.loc.line < 0)
+    }
+
+    /// Whether some instruction looks after signals.
+    pub fn has_eval_break(&self) -> bool {
+        self.instrs.iter().any(|instr| instr.op.has_eval_break())
+    }
+}
+
+/// The blocks of one code object. Block 0 is the entry.
+#[derive(Debug, Default)]
+pub struct Graph {
+    blocks: Vec<Block>,
+    used: usize,
+    /// Stacks of handlers as linked nodes: (handler, node below, depth). Node 0 is the empty stack.
+    pub(super) handler_stacks: Vec<(BlockIndex, u32, u32)>,
+    block_of_instr: Vec<BlockIndex>,
+    /// Scratch for traversals.
+    pub(super) stack: Vec<BlockIndex>,
+}
+
+/// The entry block.
+pub const ENTRY: BlockIndex = 0;
+
+#[allow(clippy::indexing_slicing)] // Block indices are made by `new_block` of this graph only.
+impl std::ops::Index<BlockIndex> for Graph {
+    type Output = Block;
+    fn index(&self, at: BlockIndex) -> &Block {
+        &self.blocks[at as usize]
+    }
+}
+
+#[allow(clippy::indexing_slicing)] // As above.
+impl std::ops::IndexMut<BlockIndex> for Graph {
+    fn index_mut(&mut self, at: BlockIndex) -> &mut Block {
+        &mut self.blocks[at as usize]
+    }
+}
+
+impl Graph {
+    /// A graph without blocks.
+    pub fn new() -> Graph {
+        Graph::default()
+    }
+
+    /// Adds a block that nothing leads to yet.
+    pub fn new_block(&mut self) -> BlockIndex {
+        let at = self.used;
+        self.used += 1;
+        match self.blocks.get_mut(at) {
+            Some(block) => {
+                let mut instrs = std::mem::take(&mut block.instrs);
+                instrs.clear();
+                *block = Block {
+                    instrs,
+                    ..Block::EMPTY
+                };
+            }
+            None => self.blocks.push(Block::EMPTY),
+        }
+        at as BlockIndex
+    }
+
+    /// The blocks in the order of the text, as they are linked now.
+    pub fn order(&self) -> impl Iterator<Item = BlockIndex> + '_ {
+        std::iter::successors(Some(ENTRY), |&at| {
+            Some(self[at].next).filter(|&next| next != NONE)
+        })
+    }
+
+    /// Calls `visit` for each block in the order of the text; links may change meanwhile.
+    pub(super) fn for_each(&mut self, mut visit: impl FnMut(&mut Graph, BlockIndex)) {
+        let mut at = ENTRY;
+        while at != NONE {
+            visit(self, at);
+            at = self[at].next;
+        }
+    }
+
+    /// The first block from `at` on that has instructions.
+    pub(super) fn next_nonempty(&self, mut at: BlockIndex) -> BlockIndex {
+        while at != NONE && self[at].instrs.is_empty() {
+            at = self[at].next;
+        }
+        at
+    }
+
+    /// Clears the marks and the traversal stack.
+    pub(super) fn start_traversal(&mut self) {
+        self.for_each(|graph, at| graph[at].visited = false);
+        self.stack.clear();
+    }
+
+    /// Marks a block and puts it on the traversal stack, unless it was marked.
+    pub(super) fn visit_once(&mut self, at: BlockIndex) {
+        if at != NONE && !self[at].visited {
+            self[at].visited = true;
+            self.stack.push(at);
+        }
+    }
+
+    /// Cuts a sequence into blocks. `None` when a label is missing.
+    pub(super) fn build(&mut self, sequence: &mut Sequence) -> Option<()> {
+        self.used = 0;
+        sequence.resolve_labels()?;
+        let count = sequence.instrs.len();
+        self.block_of_instr.clear();
+        self.block_of_instr.resize(count, NONE);
+        for instr in &sequence.instrs {
+            if instr.op.has_target() {
+                *self.block_of_instr.get_mut(instr.arg as usize)? = 0;
+            }
+        }
+        let mut current = self.new_block();
+        for (at, instr) in sequence.instrs.iter().enumerate() {
+            let is_target = *self.block_of_instr.get(at)? != NONE;
+            let last = self[current].last().map(|last| last.op);
+            let ended = last.is_some_and(Op::is_terminator);
+            if ended || (is_target && (last.is_some() || self[current].labelled)) {
+                let block = self.new_block();
+                self[current].next = block;
+                current = block;
+            }
+            if is_target {
+                self[current].labelled = true;
+                *self.block_of_instr.get_mut(at)? = current;
+            }
+            self[current]
+                .instrs
+                .push(CfgInstr::new(instr.op, instr.arg, instr.loc));
+        }
+        for at in 0..self.used as BlockIndex {
+            for index in 0..self[at].instrs.len() {
+                let instr = *self[at].instrs.get(index)?;
+                if instr.op.has_target() {
+                    let target = *self.block_of_instr.get(instr.arg as usize)?;
+                    self[at].instrs.get_mut(index)?.target = target;
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// `None` when an instruction that leaves its block is not the last one.
+    pub(super) fn check_terminators(&self) -> Option<()> {
+        for at in self.order() {
+            let (_, others) = self[at].instrs.split_last().unwrap_or((&NOTHING, &[]));
+            if others.iter().any(|instr| instr.op.is_terminator()) {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    /// Puts the blocks in a row.
+    pub(super) fn to_sequence(&self) -> Option<Sequence> {
+        let mut start_of = vec![NONE; self.used];
+        let mut count = 0u32;
+        for at in self.order() {
+            *start_of.get_mut(at as usize)? = count;
+            count += self[at].instrs.len() as u32;
+        }
+        let mut sequence = Sequence::default();
+        sequence.instrs.reserve(count as usize);
+        sequence.handlers.reserve(count as usize);
+        for at in self.order() {
+            for instr in &self[at].instrs {
+                let arg = if instr.op.has_target() {
+                    *start_of.get(instr.target as usize)?
+                } else {
+                    instr.arg
+                };
+                sequence.instrs.push(Instr {
+                    op: instr.op,
+                    arg,
+                    loc: instr.loc,
+                });
+                sequence.handlers.push(if instr.except == NONE {
+                    Handler::NONE
+                } else {
+                    let handler = &self[instr.except];
+                    Handler {
+                        label: *start_of.get(instr.except as usize)?,
+                        start_depth: u32::try_from(handler.start_depth).ok()?,
+                        preserve_lasti: handler.preserve_lasti,
+                    }
+                });
+            }
+        }
+        Some(sequence)
+    }
+}
+
+const NOTHING: CfgInstr = CfgInstr {
+    op: Op::Nop,
+    arg: 0,
+    loc: Loc::NONE,
+    target: NONE,
+    except: NONE,
+};
+
+/// One block after the other, with its marks and instructions.
+impl fmt::Display for Graph {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for at in self.order() {
+            let block = &self[at];
+            let mark = |on: bool, text: &'static str| if on { text } else { "" };
+            writeln!(
+                f,
+                "block{at}:{}{}{}{}",
+                mark(block.labelled, " label"),
+                mark(block.is_handler, " handler"),
+                mark(block.cold, " cold"),
+                mark(block.warm, " warm"),
+            )?;
+            for instr in &block.instrs {
+                let plain = Instr {
+                    op: instr.op,
+                    arg: if instr.op.has_target() {
+                        instr.target
+                    } else {
+                        instr.arg
+                    },
+                    loc: instr.loc,
+                };
+                write!(f, "    {plain}")?;
+                if instr.except != NONE {
+                    write!(f, " except block{}", instr.except)?;
+                }
+                writeln!(f)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,94 @@
+//! Which handler is active where: the block pushes become handlers of instructions.
+//!
+//! The stack of handlers is followed along every edge from the entry. Each block keeps the stack
+//! with which it was first reached.
+
+use super::block::{ENTRY, Graph};
+use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::opcode::Op;
+
+/// `RESUME`'s bit for "no handler but the generator's own is active".
+const RESUME_DEPTH1: u32 = 4;
+
+impl Graph {
+    /// Marks the targets of block pushes.
+    pub(super) fn mark_except_handlers(&mut self) {
+        self.for_each(|graph, at| {
+            for index in 0..graph[at].instrs.len() {
+                let Some(&instr) = graph[at].instrs.get(index) else {
+                    continue;
+                };
+                if instr.op.is_block_push() {
+                    graph[instr.target].is_handler = true;
+                }
+            }
+        });
+    }
+
+    /// Gives each instruction its handler; `POP_BLOCK` becomes `NOP`.
+    pub(super) fn label_exception_targets(&mut self) {
+        self.start_traversal();
+        self.handler_stacks.clear();
+        self.handler_stacks.push((NONE, 0, 0));
+        self[ENTRY].handler_stack = 0;
+        self.visit_once(ENTRY);
+        while let Some(at) = self.stack.pop() {
+            let mut stack = self[at].handler_stack;
+            let mut yield_depth = None;
+            for index in 0..self[at].instrs.len() {
+                let Some(&instr) = self[at].instrs.get(index) else {
+                    continue;
+                };
+                let (handler, below, depth) = self.handler_stack(stack);
+                if instr.op.is_block_push() {
+                    self.reach(instr.target, stack);
+                    if matches!(instr.op, Op::SetupWith | Op::SetupCleanup) {
+                        self[instr.target].preserve_lasti = true;
+                    }
+                    let node = self.handler_stacks.len() as u32;
+                    self.handler_stacks.push((instr.target, stack, depth + 1));
+                    stack = node;
+                    continue;
+                }
+                let Some(instr) = self[at].instrs.get_mut(index) else {
+                    continue;
+                };
+                if instr.op == Op::PopBlock {
+                    instr.clear();
+                    stack = below;
+                    continue;
+                }
+                instr.except = handler;
+                if instr.op == Op::YieldValue {
+                    yield_depth = Some(depth);
+                } else if instr.op == Op::Resume && instr.arg != 0 {
+                    if yield_depth == Some(1) {
+                        instr.arg |= RESUME_DEPTH1;
+                    }
+                    yield_depth = None;
+                } else if instr.op.is_jump() {
+                    let target = instr.target;
+                    self.reach(target, stack);
+                }
+            }
+            let next = self[at].next;
+            if next != NONE && self[at].falls_through() {
+                self.reach(next, stack);
+            }
+        }
+    }
+
+    fn handler_stack(&self, node: u32) -> (u32, u32, u32) {
+        self.handler_stacks
+            .get(node as usize)
+            .copied()
+            .unwrap_or((NONE, 0, 0))
+    }
+
+    fn reach(&mut self, at: u32, stack: u32) {
+        if !self[at].visited {
+            self[at].handler_stack = stack;
+            self.visit_once(at);
+        }
+    }
+}

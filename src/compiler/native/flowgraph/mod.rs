@@ -1,0 +1,98 @@
+//! The control-flow graph: basic blocks and the passes over them.
+//!
+//! Input: an instruction sequence with labels. Output: an instruction sequence without pseudo
+//! instructions, each with its handler, plus the stack's depth. The order of the passes is
+//! CPython's; each pass leaves a graph in which jumps are last in their block, every jump's target
+//! is a block of the graph, and blocks follow each other along `next`.
+//!
+//! A graph is used for many code objects one after another, so that blocks keep their memory.
+
+mod block;
+mod cold;
+mod consts;
+mod exceptions;
+mod inline;
+mod lines;
+mod locals;
+mod nops;
+mod normalize;
+mod peephole;
+mod prefix;
+mod stackdepth;
+mod superinstruction;
+mod swaps;
+mod verify;
+
+pub use block::{Block, BlockIndex, CfgInstr, Graph};
+pub use prefix::Locals;
+
+use super::ast::Pool;
+use super::constant::Item;
+use super::error::{Pass, Stop};
+use super::instruction::Sequence;
+
+/// What the passes need to know about the code object.
+#[derive(Clone, Copy, Debug)]
+pub struct UnitFacts {
+    /// How many fast locals there are.
+    pub local_count: usize,
+    /// How many of them are parameters.
+    pub param_count: usize,
+    /// The first line.
+    pub first_line: i32,
+    /// Whether the code object is a generator, coroutine or async generator.
+    pub is_generator: bool,
+}
+
+/// The result of the passes.
+#[derive(Debug)]
+pub struct Optimized {
+    /// Real instructions only; labels are resolved.
+    pub sequence: Sequence,
+    /// `co_stacksize`
+    pub stack_depth: u32,
+}
+
+/// Runs every pass over the code of one code object. `consts` may grow and shrink.
+pub fn optimize(
+    graph: &mut Graph,
+    sequence: &mut Sequence,
+    consts: &mut Vec<Item>,
+    pool: &mut Pool,
+    facts: UnitFacts,
+    locals: &mut Locals<'_>,
+) -> Pass<Optimized> {
+    let broken = || Stop::unsure("internal: a malformed control-flow graph");
+    graph.build(sequence).ok_or_else(broken)?;
+    graph.mark_except_handlers();
+    graph.label_exception_targets();
+
+    graph.check_terminators().ok_or_else(broken)?;
+    graph.inline_small_exit_blocks();
+    graph.remove_unreachable();
+    graph.resolve_line_numbers();
+    graph.optimize_load_const(consts, pool);
+    graph.optimize_blocks(consts, pool);
+    graph.remove_redundant_nops_and_pairs();
+    graph.remove_unreachable();
+    graph.remove_redundant_nops_and_jumps().ok_or_else(broken)?;
+
+    graph.remove_unused_consts(consts);
+    graph.check_loads_of_unbound_locals(facts.local_count, facts.param_count);
+    graph.insert_superinstructions();
+    graph.push_cold_blocks_to_end().ok_or_else(broken)?;
+    graph.resolve_line_numbers();
+
+    let stack_depth = graph.stack_depth()?;
+    locals.prepare(graph, facts);
+    graph.convert_pseudo_ops().ok_or_else(broken)?;
+    graph.normalize_jumps();
+    if cfg!(debug_assertions) {
+        graph.verify()?;
+    }
+    let sequence = graph.to_sequence().ok_or_else(broken)?;
+    Ok(Optimized {
+        sequence,
+        stack_depth,
+    })
+}

@@ -1,0 +1,37 @@
+//! Pairs of loads and stores of fast locals become one instruction.
+
+use super::block::{CfgInstr, Graph};
+use crate::compiler::native::opcode::Op;
+
+impl Graph {
+    /// Combines the pairs of each block.
+    pub(super) fn insert_superinstructions(&mut self) {
+        self.for_each(|graph, at| {
+            for index in 0..graph[at].instrs.len() {
+                if let Some([first, second, ..]) = graph[at].instrs.get_mut(index..) {
+                    combine(first, second);
+                }
+            }
+        });
+        self.remove_redundant_nops();
+    }
+}
+
+fn combine(first: &mut CfgInstr, second: &mut CfgInstr) {
+    let op = match (first.op, second.op) {
+        (Op::LoadFast, Op::LoadFast) => Op::LoadFastLoadFast,
+        (Op::StoreFast, Op::LoadFast) => Op::StoreFastLoadFast,
+        (Op::StoreFast, Op::StoreFast) => Op::StoreFastStoreFast,
+        _ => return,
+    };
+    let lines = [first.loc.line, second.loc.line];
+    if lines.iter().all(|&line| line >= 0) && lines[0] != lines[1] {
+        return;
+    }
+    if first.arg >= 16 || second.arg >= 16 {
+        return;
+    }
+    first.op = op;
+    first.arg = first.arg << 4 | second.arg;
+    second.clear();
+}

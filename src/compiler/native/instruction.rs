@@ -1,0 +1,156 @@
+//! The instruction sequence: what code generation emits and what is assembled in the end.
+//!
+//! Invariant: the argument of an instruction with a target is a label's number until
+//! [`Sequence::resolve_labels`], then the index of an instruction.
+
+use std::fmt;
+
+use super::error::Loc;
+use super::opcode::Op;
+
+/// A place in a sequence that instructions jump to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Label(pub u32);
+
+/// The number of no label, block or handler.
+pub const NONE: u32 = u32::MAX;
+
+/// The handler that is active at an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Handler {
+    /// The label (later the index) where it begins; [`NONE`] for no handler.
+    pub label: u32,
+    /// The stack's depth at its beginning.
+    pub start_depth: u32,
+    /// Whether it wants the offset of the raising instruction on the stack.
+    pub preserve_lasti: bool,
+}
+
+impl Handler {
+    /// No handler.
+    pub const NONE: Handler = Handler {
+        label: NONE,
+        start_depth: 0,
+        preserve_lasti: false,
+    };
+}
+
+/// An instruction with its place in the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instr {
+    /// The opcode.
+    pub op: Op,
+    /// The argument; 0 where there is none.
+    pub arg: u32,
+    /// The place in the source.
+    pub loc: Loc,
+}
+
+/// Instructions in a row, with labels.
+#[derive(Clone, Debug, Default)]
+pub struct Sequence {
+    /// The instructions.
+    pub instrs: Vec<Instr>,
+    /// The handler of each instruction; empty as long as none is known.
+    pub handlers: Vec<Handler>,
+    /// For each label the index of the instruction that follows it; [`NONE`] if not placed yet.
+    labels: Vec<u32>,
+}
+
+impl Sequence {
+    /// Adds an instruction.
+    pub fn push(&mut self, op: Op, arg: u32, loc: Loc) {
+        self.instrs.push(Instr { op, arg, loc });
+    }
+
+    /// A label that is not placed yet.
+    pub fn new_label(&mut self) -> Label {
+        self.labels.push(NONE);
+        Label(self.labels.len() as u32 - 1)
+    }
+
+    /// Places a label before the next instruction.
+    pub fn place(&mut self, label: Label) {
+        let here = self.instrs.len() as u32;
+        if let Some(at) = self.labels.get_mut(label.0 as usize) {
+            *at = here;
+        }
+    }
+
+    /// Inserts an instruction before all others.
+    pub fn push_front(&mut self, op: Op, arg: u32, loc: Loc) {
+        self.instrs.insert(0, Instr { op, arg, loc });
+        for at in &mut self.labels {
+            if *at != NONE {
+                *at += 1;
+            }
+        }
+    }
+
+    /// The index of the instruction behind a label; `None` if it is not placed or nothing follows.
+    pub fn position(&self, label: u32) -> Option<u32> {
+        self.labels
+            .get(label as usize)
+            .copied()
+            .filter(|&at| (at as usize) < self.instrs.len())
+    }
+
+    /// Replaces labels by indices of instructions. `None` when a label was never placed.
+    pub fn resolve_labels(&mut self) -> Option<()> {
+        for at in 0..self.instrs.len() {
+            let instr = *self.instrs.get(at)?;
+            if instr.op.has_target() {
+                let target = self.position(instr.arg)?;
+                self.instrs.get_mut(at)?.arg = target;
+            }
+        }
+        for at in 0..self.handlers.len() {
+            let handler = *self.handlers.get(at)?;
+            if handler.label != NONE {
+                let target = self.position(handler.label)?;
+                self.handlers.get_mut(at)?.label = target;
+            }
+        }
+        Some(())
+    }
+
+    /// Removes everything, keeping the memory.
+    pub fn clear(&mut self) {
+        self.instrs.clear();
+        self.handlers.clear();
+        self.labels.clear();
+    }
+}
+
+/// One line an instruction: index, name, argument, lines and columns. Labels stand before.
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, instr) in self.instrs.iter().enumerate() {
+            for (label, &place) in self.labels.iter().enumerate() {
+                if place as usize == at {
+                    writeln!(f, "L{label}:")?;
+                }
+            }
+            writeln!(f, "{at:5} {instr}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Instr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Loc {
+            line,
+            end_line,
+            col,
+            end_col,
+        } = self.loc;
+        let name = self.op.name();
+        if self.op.has_target() {
+            write!(f, "{name:24} L{:<6}", self.arg)?;
+        } else {
+            write!(f, "{name:24} {:<7}", self.arg)?;
+        }
+        write!(f, " {line}:{col}-{end_line}:{end_col}")
+    }
+}

@@ -1,0 +1,151 @@
+//! Stack effects.
+
+use super::Op;
+
+impl Op {
+    /// By how much the instruction changes the stack's depth, in the normal flow or (`jump`) when
+    /// it goes to its target. `None` for an instruction that a code generator never emits.
+    pub fn stack_effect(self, arg: u32, jump: bool) -> Option<i64> {
+        let arg = i64::from(arg);
+        let low_bit = arg & 1;
+        Some(match self {
+            Op::SetupFinally | Op::SetupWith => i64::from(jump),
+            Op::SetupCleanup => 2 * i64::from(jump),
+
+            Op::Cache
+            | Op::CallIntrinsic1
+            | Op::CheckEgMatch
+            | Op::CheckExcMatch
+            | Op::ConvertValue
+            | Op::CopyFreeVars
+            | Op::DeleteDeref
+            | Op::DeleteFast
+            | Op::DeleteGlobal
+            | Op::DeleteName
+            | Op::ExtendedArg
+            | Op::EnterExecutor
+            | Op::FormatSimple
+            | Op::GetAiter
+            | Op::GetAwaitable
+            | Op::GetIter
+            | Op::GetYieldFromIter
+            | Op::Jump
+            | Op::JumpBackward
+            | Op::JumpBackwardNoInterrupt
+            | Op::JumpForward
+            | Op::JumpNoInterrupt
+            | Op::LoadFromDictOrDeref
+            | Op::LoadFromDictOrGlobals
+            | Op::MakeCell
+            | Op::MakeFunction
+            | Op::Nop
+            | Op::PopBlock
+            | Op::Resume
+            | Op::ReturnConst
+            | Op::Reserved
+            | Op::Send
+            | Op::SetupAnnotations
+            | Op::StoreFastLoadFast
+            | Op::Swap
+            | Op::ToBool
+            | Op::UnaryInvert
+            | Op::UnaryNegative
+            | Op::UnaryNot
+            | Op::YieldValue => 0,
+
+            Op::BeforeAsyncWith
+            | Op::BeforeWith
+            | Op::Copy
+            | Op::ForIter
+            | Op::GetAnext
+            | Op::GetLen
+            | Op::ImportFrom
+            | Op::LoadAssertionError
+            | Op::LoadBuildClass
+            | Op::LoadClosure
+            | Op::LoadConst
+            | Op::LoadDeref
+            | Op::LoadFast
+            | Op::LoadFastAndClear
+            | Op::LoadFastCheck
+            | Op::LoadLocals
+            | Op::LoadName
+            | Op::MatchKeys
+            | Op::MatchMapping
+            | Op::MatchSequence
+            | Op::PushExcInfo
+            | Op::PushNull
+            | Op::ReturnGenerator
+            | Op::WithExceptStart => 1,
+
+            Op::LoadFastLoadFast => 2,
+
+            Op::BinaryOp
+            | Op::BinarySubscr
+            | Op::CallIntrinsic2
+            | Op::CleanupThrow
+            | Op::CompareOp
+            | Op::ContainsOp
+            | Op::DeleteAttr
+            | Op::DictMerge
+            | Op::DictUpdate
+            | Op::EndFor
+            | Op::EndSend
+            | Op::ExitInitCheck
+            | Op::FormatWithSpec
+            | Op::ImportName
+            | Op::InterpreterExit
+            | Op::IsOp
+            | Op::ListAppend
+            | Op::ListExtend
+            | Op::PopExcept
+            | Op::PopJumpIfFalse
+            | Op::PopJumpIfNone
+            | Op::PopJumpIfNotNone
+            | Op::PopJumpIfTrue
+            | Op::PopTop
+            | Op::Reraise
+            | Op::ReturnValue
+            | Op::SetAdd
+            | Op::SetFunctionAttribute
+            | Op::SetUpdate
+            | Op::StoreDeref
+            | Op::StoreFast
+            | Op::StoreFastMaybeNull
+            | Op::StoreGlobal
+            | Op::StoreName => -1,
+
+            Op::BinarySlice
+            | Op::DeleteSubscr
+            | Op::EndAsyncFor
+            | Op::MapAdd
+            | Op::MatchClass
+            | Op::StoreAttr
+            | Op::StoreFastStoreFast => -2,
+            Op::StoreSubscr => -3,
+            Op::StoreSlice => -4,
+
+            Op::LoadAttr => low_bit,
+            Op::LoadGlobal => 1 + low_bit,
+            Op::LoadSuperAttr => low_bit - 2,
+            Op::LoadMethod => 1,
+            Op::LoadSuperMethod | Op::LoadZeroSuperMethod | Op::LoadZeroSuperAttr => -1,
+            Op::BuildList | Op::BuildSet | Op::BuildString | Op::BuildTuple => 1 - arg,
+            Op::BuildConstKeyMap => -arg,
+            Op::BuildMap => 1 - 2 * arg,
+            Op::BuildSlice => {
+                if arg == 3 {
+                    -2
+                } else {
+                    -1
+                }
+            }
+            Op::Call => -1 - arg,
+            Op::CallKw => -2 - arg,
+            Op::CallFunctionEx => -2 - low_bit,
+            Op::RaiseVarargs => -arg,
+            Op::UnpackSequence => arg - 1,
+            Op::UnpackEx => (arg & 0xff) + (arg >> 8),
+        })
+    }
+}

@@ -1,0 +1,203 @@
+//! Parsing: the decoded text to ruff's syntax tree, within the limits of CPython's parser.
+//!
+//! Ruff nests without limit where CPython does not. What CPython surely refuses is refused here;
+//! what is so deep that its verdict depends on its grammar's inner workings is unsure.
+
+use crate::compiler::native::error::{Pass, Stop, SyntaxError};
+use crate::pyc::Target;
+use ruff_python_ast::token::{TokenKind, Tokens};
+use ruff_python_ast::{self as ruff, PythonVersion};
+use ruff_python_parser::{Mode, ParseOptions, lexer, parse_unchecked};
+use ruff_text_size::Ranged;
+
+/// CPython's limit of open brackets (`MAXLEVEL`).
+const MAX_BRACKETS: u32 = 200;
+/// Up to here its parser's stack is surely large enough, whatever is between the brackets.
+const SURE_BRACKETS: u32 = 100;
+/// The first number of indents that is too many (`MAXINDENT`).
+const TOO_MANY_INDENTS: u32 = 100;
+/// The first number of f-strings in each other that is too many (`MAXFSTRINGLEVEL`).
+const TOO_MANY_FSTRINGS: u32 = 150;
+/// Sources larger than this are looked through before they are parsed.
+const SMALL_SOURCE: usize = 128 * 1024;
+/// How many tokens may lie between the outermost and the innermost open part of a statement. The
+/// parser's recursion, and that of freeing its tree, is within it.
+const MAX_OPEN_TOKENS: usize = 128 * 1024;
+/// The stack that freeing one level of ruff's tree may need.
+const FREE_LEVEL: usize = 512;
+
+/// A parsed module. Freeing it needs stack in proportion to its nesting, which is provided.
+pub struct Module {
+    module: ruff::ModModule,
+    /// A bound of the nesting.
+    nesting: usize,
+}
+
+impl Module {
+    /// The tree.
+    pub fn syntax(&self) -> &ruff::ModModule {
+        &self.module
+    }
+}
+
+impl Drop for Module {
+    fn drop(&mut self) {
+        free(std::mem::take(&mut self.module.body), self.nesting);
+    }
+}
+
+fn free<T>(tree: T, nesting: usize) {
+    let stack = nesting * FREE_LEVEL + 64 * 1024;
+    stacker::maybe_grow(stack, stack, || drop(tree));
+}
+
+/// Parses a module; any error of the parser's ends the compile.
+pub fn parse(source: &str, target: Target) -> Pass<Module> {
+    let nesting = if source.len() <= SMALL_SOURCE {
+        source.len()
+    } else {
+        open_tokens(source)
+    };
+    if nesting > MAX_OPEN_TOKENS {
+        return Err(Stop::unsure("a statement of too many tokens"));
+    }
+    let version = PythonVersion {
+        major: 3,
+        minor: target.minor(),
+    };
+    let options = ParseOptions::from(Mode::Module).with_target_version(version);
+    let parsed = parse_unchecked(source, options);
+    let message = match (parsed.errors(), parsed.unsupported_syntax_errors()) {
+        ([], []) => None,
+        ([first, ..], _) => Some(first.error.to_string()),
+        ([], [first, ..]) => Some(first.to_string()),
+    };
+    if let Some(message) = message {
+        free(parsed, nesting);
+        // Under this future feature `<>` is an operator and `!=` is none.
+        if memchr::memmem::find(source.as_bytes(), b"barry_as_FLUFL").is_some() {
+            return Err(Stop::unsure("barry_as_FLUFL"));
+        }
+        return Err(rejected("SyntaxError", message));
+    }
+    let limits = check_limits(parsed.tokens());
+    let parsed = parsed
+        .try_into_module()
+        .ok_or_else(|| Stop::unsure("the source is no module"))?;
+    let module = Module {
+        module: parsed.into_syntax(),
+        nesting,
+    };
+    limits.map(|()| module)
+}
+
+fn rejected(kind: &'static str, message: impl Into<String>) -> Stop {
+    Stop::Rejected(Box::new(SyntaxError {
+        kind,
+        message: message.into(),
+        loc: None,
+        exact: false,
+    }))
+}
+
+/// The largest number of tokens since the last comma or newline at each level of open brackets,
+/// summed over the levels.
+fn open_tokens(source: &str) -> usize {
+    let mut lexer = lexer::lex(source, Mode::Module);
+    // Of the levels around the innermost, and in the innermost.
+    let mut outer: Vec<usize> = Vec::new();
+    let mut sum = 0;
+    let mut here: usize = 0;
+    let mut most = 0;
+    loop {
+        match lexer.next_token() {
+            TokenKind::EndOfFile => return most,
+            TokenKind::Lpar
+            | TokenKind::Lsqb
+            | TokenKind::Lbrace
+            | TokenKind::FStringStart
+            | TokenKind::TStringStart => {
+                outer.push(here + 1);
+                sum += here + 1;
+                here = 0;
+            }
+            TokenKind::Rpar
+            | TokenKind::Rsqb
+            | TokenKind::Rbrace
+            | TokenKind::FStringEnd
+            | TokenKind::TStringEnd => {
+                here = outer.pop().unwrap_or(0);
+                sum -= here;
+            }
+            TokenKind::Comma => here = 0,
+            TokenKind::Newline if outer.is_empty() => here = 0,
+            TokenKind::Comment | TokenKind::NonLogicalNewline => {}
+            _ => here += 1,
+        }
+        most = most.max(sum + here);
+    }
+}
+
+/// Checks the nesting limits of CPython's tokenizer.
+fn check_limits(tokens: &Tokens) -> Pass<()> {
+    let (mut brackets, mut most_brackets) = (0u32, 0);
+    let (mut indents, mut most_indents) = (0u32, 0);
+    let (mut fstrings, mut most_fstrings) = (0u32, 0);
+    for token in tokens {
+        match token.kind() {
+            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace => {
+                brackets += 1;
+                most_brackets = most_brackets.max(brackets);
+            }
+            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace => {
+                brackets = brackets.saturating_sub(1);
+            }
+            TokenKind::Indent => {
+                indents += 1;
+                most_indents = most_indents.max(indents);
+            }
+            TokenKind::Dedent => indents = indents.saturating_sub(1),
+            TokenKind::FStringStart | TokenKind::TStringStart => {
+                fstrings += 1;
+                most_fstrings = most_fstrings.max(fstrings);
+            }
+            TokenKind::FStringEnd | TokenKind::TStringEnd => fstrings = fstrings.saturating_sub(1),
+            _ => {}
+        }
+    }
+    if most_indents >= TOO_MANY_INDENTS {
+        return Err(rejected(
+            "IndentationError",
+            "too many levels of indentation",
+        ));
+    }
+    if most_brackets > MAX_BRACKETS {
+        return Err(rejected("SyntaxError", "too many nested parentheses"));
+    }
+    if most_fstrings >= TOO_MANY_FSTRINGS {
+        return Err(rejected("SyntaxError", "too many nested f-strings"));
+    }
+    if most_brackets + most_fstrings > SURE_BRACKETS {
+        return Err(Stop::unsure("brackets nest too deeply to be sure"));
+    }
+    Ok(())
+}
+
+/// Whether all of these offsets, in ascending order, lie in comments.
+pub(super) fn are_in_comments(source: &str, offsets: &[usize]) -> bool {
+    if open_tokens(source) > MAX_OPEN_TOKENS {
+        return false;
+    }
+    let options = ParseOptions::from(Mode::Module);
+    let parsed = parse_unchecked(source, options);
+    let mut offsets = offsets.iter().copied().peekable();
+    for token in parsed.tokens() {
+        if token.kind() == TokenKind::Comment {
+            let (start, end) = (token.start().to_usize(), token.end().to_usize());
+            while offsets.next_if(|&at| start <= at && at < end).is_some() {}
+        }
+    }
+    let all = offsets.peek().is_none();
+    free(parsed, source.len().min(MAX_OPEN_TOKENS));
+    all
+}

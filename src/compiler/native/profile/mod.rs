@@ -1,0 +1,55 @@
+//! What a target version does differently: a value that the passes consult.
+
+use super::opcode::{self, OpcodeTable};
+use crate::pyc::Target;
+
+/// A target: minor version, patch level, tables.
+#[derive(Debug)]
+pub struct Profile {
+    /// The `Y` of `3.Y`.
+    pub minor: u8,
+    /// The patch release whose bytes are made. One magic number covers several that differ.
+    pub patch: u8,
+    /// The first two bytes of the pyc, little endian.
+    pub magic: u16,
+    /// Opcode numbers and cache sizes.
+    pub opcodes: &'static OpcodeTable,
+    /// The strings that are interned before the compile begins, sorted, one a line.
+    startup_names: &'static str,
+    /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
+    pub repeats_get_iter: bool,
+}
+
+const BASE_3_13: Profile = Profile {
+    minor: 13,
+    patch: 0,
+    magic: 3571,
+    opcodes: &opcode::V313,
+    startup_names: include_str!("startup_313.txt"),
+    repeats_get_iter: false,
+};
+
+static V3_13_0: Profile = BASE_3_13;
+
+static V3_13: Profile = Profile {
+    patch: 18,
+    repeats_get_iter: true,
+    ..BASE_3_13
+};
+
+impl Profile {
+    /// The strings that are interned in a fresh process that is about to compile.
+    pub fn startup_names(&self) -> impl Iterator<Item = &'static str> {
+        self.startup_names.lines()
+    }
+
+    /// The profile of a version's patch release; the newest for `None`. `None` when this compiler
+    /// does not cover the version.
+    pub fn of(target: Target, patch: Option<u8>) -> Option<&'static Profile> {
+        match (target.minor(), patch) {
+            (13, Some(0)) => Some(&V3_13_0),
+            (13, _) => Some(&V3_13),
+            _ => None,
+        }
+    }
+}
