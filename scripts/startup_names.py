@@ -1,17 +1,23 @@
 #!/usr/bin/env python3
 """Prints the strings that an interpreter has interned when `-m py_compile` begins to compile.
 
-usage: PYTHON3.13 scripts/startup_names.py LIBDIR > src/compiler/native/profile/startup_313.txt
+usage: PYTHON3.13 scripts/startup_names.py words LIBDIR > src/compiler/native/profile/startup_313.txt
+       PYTHON3.13 scripts/startup_names.py classes LIBDIR > .../startup_classes_313.txt
 
-The candidates are the words of the standard library's sources in LIBDIR. Whether a set of strings
-is written once or several times depends on them (gh-129724).
+The candidates are the words of the standard library's sources in LIBDIR, or the qualified names of
+its nested classes. Whether a set of strings is written once or several times depends on the words
+(gh-129724); whether a qualified name is one object with the constant in the class's body depends on
+the classes.
 """
 import os
 import subprocess
 import sys
 
+# An import compiles a module before it is loaded, so only what every process loads counts for
+# classes.
+IMPORTS = {"words": "runpy, py_compile, argparse, sys", "classes": "sys"}
 ASK = """
-import py_compile, sys
+import {}
 words = open(sys.argv[1]).read().split()
 print("\\n".join([word for word in words if sys.intern(word) is not word]))
 """
@@ -29,15 +35,40 @@ def words(folder):
     return sorted(found)
 
 
+def nested_classes(folder):
+    def walk(code, found):
+        if "__qualname__" in code.co_names and "." in code.co_qualname:
+            found.add(code.co_qualname)
+        for item in code.co_consts:
+            if hasattr(item, "co_code"):
+                walk(item, found)
+
+    import warnings
+
+    warnings.simplefilter("ignore")
+    found = set()
+    for base, _, names in os.walk(folder):
+        for name in names:
+            if name.endswith(".py"):
+                with open(os.path.join(base, name), "rb") as file:
+                    try:
+                        walk(compile(file.read(), name, "exec"), found)
+                    except Exception:
+                        pass
+    return sorted(found)
+
+
 def main():
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        found = words(sys.argv[1])
+        collect = {"words": words, "classes": nested_classes}[sys.argv[1]]
+        found = collect(sys.argv[2])
+        ask = ASK.format(IMPORTS[sys.argv[1]])
         file.write("\n".join(found))
         file.flush()
         answer = subprocess.run(
-            [sys.executable, "-I", "-c", ASK, file.name], check=True, capture_output=True, text=True
+            [sys.executable, "-I", "-c", ask, file.name], check=True, capture_output=True, text=True
         )
     sys.stdout.write(answer.stdout)
 

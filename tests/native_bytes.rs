@@ -19,12 +19,8 @@ use pycfs::compiler::native::profile::Profile;
 use pycfs::pyc::{Level, Target};
 
 /// Files whose bytes depend on the compiling process, with their class in the notes: (d) a set of
-/// strings in several code objects, (e) a qualified name that the process has loaded.
-const PROCESS_DEPENDENT: [&str; 3] = [
-    "importlib/_bootstrap.py",
-    "importlib/_bootstrap_external.py",
-    "test/test_tkinter/test_text.py",
-];
+/// strings in several code objects.
+const PROCESS_DEPENDENT: [&str; 1] = ["test/test_tkinter/test_text.py"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)

@@ -52,10 +52,14 @@ impl Compiler<'_> {
         self.unit.private = Some(def.name);
         self.load_and_store(start, "__name__", "__module__")?;
         let nested = self.unit.qualname != self.unit.name;
-        let origin = if nested {
-            Origin::Qualname
-        } else {
+        let text = self.pool.text(self.unit.qualname);
+        let origin = if !nested {
             Origin::Name
+        } else if self.profile.is_startup_class(text) {
+            // The code object's name is the string of the loaded class, not this one.
+            Origin::Literal
+        } else {
+            Origin::Qualname
         };
         let qualname = Constant::Str(self.unit.qualname);
         self.load_const_from(start, qualname, origin);

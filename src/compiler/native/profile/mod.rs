@@ -16,6 +16,8 @@ pub struct Profile {
     pub opcodes: &'static OpcodeTable,
     /// The strings that are interned before the compile begins, sorted, one a line.
     startup_names: &'static str,
+    /// The qualified names of nested classes among them, which dots keep out of the words.
+    startup_classes: &'static str,
     /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
     pub repeats_get_iter: bool,
 }
@@ -26,6 +28,7 @@ const BASE_3_13: Profile = Profile {
     magic: 3571,
     opcodes: &opcode::V313,
     startup_names: include_str!("startup_313.txt"),
+    startup_classes: include_str!("startup_classes_313.txt"),
     repeats_get_iter: false,
 };
 
@@ -38,6 +41,13 @@ static V3_13: Profile = Profile {
 };
 
 impl Profile {
+    /// Whether a qualified name with dots is that of a class which a fresh process has loaded.
+    pub fn is_startup_class(&self, name: &[u8]) -> bool {
+        self.startup_classes
+            .lines()
+            .any(|known| known.as_bytes() == name)
+    }
+
     /// The strings that are interned in a fresh process that is about to compile.
     pub fn startup_names(&self) -> impl Iterator<Item = &'static str> {
         self.startup_names.lines()
