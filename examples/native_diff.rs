@@ -5,6 +5,13 @@
 //! REFDIR/n.LEVEL holds what the reference made of the n-th path of LIST (see
 //! `scripts/native_reference.py`). Differing results go to OUTDIR under the same name.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic
+)]
+
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 

@@ -120,6 +120,7 @@ fn compare(minor: u8, level: Level) {
 }
 
 #[test]
+#[ignore = "a whole standard library in minutes: run with --ignored"]
 fn the_standard_library_compiles_to_cpythons_bytes() {
     for level in Level::ALL {
         compare(13, level);

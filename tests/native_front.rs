@@ -154,12 +154,14 @@ fn compare(minor: u8, mode: &str) {
 }
 
 #[test]
+#[ignore = "a whole standard library in minutes: run with --ignored"]
 fn trees_have_cpythons_nodes_and_positions() {
     compare(13, "ast");
     compare(14, "ast");
 }
 
 #[test]
+#[ignore = "a whole standard library in minutes: run with --ignored"]
 fn folded_trees_are_those_of_cpythons_optimizer() {
     for mode in ["opt0", "opt1", "opt2"] {
         compare(13, mode);
@@ -168,6 +170,7 @@ fn folded_trees_are_those_of_cpythons_optimizer() {
 }
 
 #[test]
+#[ignore = "a whole standard library in minutes: run with --ignored"]
 fn symbol_tables_have_cpythons_scopes_and_flags() {
     compare(13, "sym");
     compare(14, "sym");
@@ -175,6 +178,7 @@ fn symbol_tables_have_cpythons_scopes_and_flags() {
 
 /// Whatever nests, the answer is a verdict, and it comes in bounded memory and stack.
 #[test]
+#[ignore = "a whole standard library in minutes: run with --ignored"]
 fn deep_nesting_ends_in_a_verdict() {
     const DEPTH: usize = 100_000;
     let target = Target::from_minor(13).unwrap();
