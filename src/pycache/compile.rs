@@ -67,6 +67,13 @@ pub fn compile_and_land(synthesis: &Synthesis, work: &Work) {
 }
 
 fn compile(synthesis: &Synthesis, work: &Work) -> Result<Arc<Entry>, Refusal> {
+    // Between a reader's miss and its joining a flight, another flight may have landed.
+    if let Some(entry) = synthesis.recent.get(&work.key) {
+        return Ok(entry);
+    }
+    if let Some(refusal) = synthesis.refused.get(&work.key) {
+        return Err(refusal);
+    }
     Counters::add(&synthesis.counters.compiles);
     match synthesis.compiler.compile(&work.job) {
         Ok(code) => {

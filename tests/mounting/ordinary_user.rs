@@ -276,3 +276,35 @@ fn a_users_dead_mount_is_repaired_and_taken_away() {
         }
     });
 }
+
+#[test]
+fn a_users_store_that_cannot_be_entered_costs_no_entry() {
+    with_user(|user| {
+        user.mount();
+        let store = user.it.dir().join("cache/pycfs");
+        for (number, path) in [store.join("v1"), store].iter().enumerate() {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o000)).unwrap();
+            let stem = format!("late{number}");
+            let source = user
+                .it
+                .write(&format!("{stem}.py"), "value = 3\n# and more\n");
+            chown(&source, Some(USER), Some(USER)).unwrap();
+            let pyc = pyc_in(user.it.mount_point(), &stem, user.target);
+            let mut read = user.run_as(USER, "/bin/cat");
+            let output = bounded(read.arg(&pyc));
+            assert!(
+                output.status.success() && output.stdout.len() > 100,
+                "{stem}"
+            );
+        }
+        ends_with(0, user.pycfs().arg("umount").arg(user.it.mount_point()));
+        user.ended();
+        user.mount();
+        let status = user.status().unwrap();
+        assert_eq!(status["store"]["state"], "memory-only");
+        assert!(status["store"]["reason"].is_string());
+        let mut read = user.run_as(USER, "/bin/cat");
+        let output = bounded(read.arg(pyc_in(user.it.mount_point(), "mod", user.target)));
+        assert!(output.status.success());
+    });
+}
