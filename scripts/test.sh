@@ -25,7 +25,7 @@ step() {
         while read -r line; do summary+=("$line"); done < <(grep -E '^test result: ' "$log" || true)
     fi
     while read -r line; do summary+=("$line"); done < <(grep '^SKIPPED' "$log" | sort -u || true)
-    summary+=("$name: $(tail -n 1 "$log") ($((SECONDS - start)) s)")
+    summary+=("$name: $(grep -v '^$' "$log" | tail -n 1) ($((SECONDS - start)) s)")
     rm -f "$log"
     if [ "$status" -ne 0 ]; then
         failures=$((failures + 1))
