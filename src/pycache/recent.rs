@@ -35,28 +35,21 @@ impl Recent {
         Some(entry)
     }
 
-    /// Holds an entry, dropping others to make room. One larger than the limit is not held.
+    /// Holds an entry, dropping others to make room. One larger than the limit is
+    /// held alone: its readers are about to ask for it, and the store may not take it.
     pub fn put(&self, key: Key, entry: Arc<Entry>) {
         let size = weight(&entry);
-        if size > self.limit {
-            return;
-        }
         let mut held = self.held.lock();
         if let Some(old) = held.entries.insert(key, entry) {
             held.bytes = held.bytes.saturating_sub(weight(&old));
         }
         held.bytes += size;
-        while held.bytes > self.limit {
+        while held.bytes > self.limit && held.entries.len() > 1 {
             let Some((_, dropped)) = held.entries.pop_front() else {
                 break;
             };
             held.bytes = held.bytes.saturating_sub(weight(&dropped));
         }
-    }
-
-    /// Drops everything.
-    pub fn clear(&self) {
-        *self.held.lock() = Held::default();
     }
 }
 

@@ -221,16 +221,7 @@ impl Synthesis {
     /// The bytes of a pyc that was looked up before. `None` when no cache holds the code any more:
     /// the reader has to look it up again.
     pub fn bytes(&self, pyc: &Pyc) -> Option<Vec<u8>> {
-        let entry = match self.recent.get(&pyc.key) {
-            Some(entry) => entry,
-            None => match self.store.get(&pyc.key) {
-                Lookup::Hit(entry) => {
-                    self.recent.put(pyc.key, Arc::clone(&entry));
-                    entry
-                }
-                Lookup::Miss(_) => return None,
-            },
-        };
+        let (entry, _) = self.cached(&pyc.key)?;
         let bytes = pyc.bytes(&entry);
         (bytes.len() as u64 == pyc.size).then_some(bytes)
     }
@@ -250,9 +241,18 @@ impl Synthesis {
         self.flights.len()
     }
 
-    /// Gives back memory that a later request can do without.
-    pub fn release_memory(&self) {
-        self.recent.clear();
+    /// The code from memory or the store, with the counter of hits there.
+    fn cached(&self, key: &Key) -> Option<(Arc<Entry>, &AtomicU64)> {
+        if let Some(entry) = self.recent.get(key) {
+            return Some((entry, &self.counters.memory_hits));
+        }
+        match self.store.get(key) {
+            Lookup::Hit(entry) => {
+                self.recent.put(*key, Arc::clone(&entry));
+                Some((entry, &self.counters.store_hits))
+            }
+            Lookup::Miss(_) => None,
+        }
     }
 
     fn note_use(&self, target: Target, level: Level) {
@@ -328,21 +328,8 @@ impl Synthesis {
             hash = Some(source_hash(ask.name.target, magic, &content));
             bytes = Some(content);
         }
-        let entry = match self.recent.get(&key) {
-            Some(entry) => {
-                Counters::add(&self.counters.memory_hits);
-                Some(entry)
-            }
-            None => match self.store.get(&key) {
-                Lookup::Hit(entry) => {
-                    Counters::add(&self.counters.store_hits);
-                    self.recent.put(key, Arc::clone(&entry));
-                    Some(entry)
-                }
-                Lookup::Miss(_) => None,
-            },
-        };
-        if let Some(entry) = entry {
+        if let Some((entry, hits)) = self.cached(&key) {
+            Counters::add(hits);
             let pyc = self.pyc(&ask, &key, &entry, &seen, hash);
             self.answer(pending, Ok(pyc));
             return Ok(());
@@ -378,8 +365,7 @@ impl Synthesis {
         let key = self
             .key(&ask.name, &seen.known.digest)
             .ok_or(Absent::NoCompiler)?;
-        let known = self.recent.get(&key).is_some() || self.refused.get(&key).is_some();
-        if known || matches!(self.store.get(&key), Lookup::Hit(_)) {
+        if self.refused.get(&key).is_some() || self.cached(&key).is_some() {
             return Ok(());
         }
         let content = match bytes {

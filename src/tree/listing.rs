@@ -1,9 +1,8 @@
 //! Listings of directories of the real tree.
 
-use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::fs::RawDir;
 use std::ffi::{OsStr, OsString};
 use std::mem::MaybeUninit;
-use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
 use super::attr::Kind;
@@ -57,8 +56,7 @@ pub(crate) fn is_source(entry: &Entry) -> bool {
 
 /// Calls `visit` with each entry until it answers false.
 fn each(dir: &Dir, mut visit: impl FnMut(Entry) -> bool) -> Result<(), Error> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::openat(dir.as_fd(), c".", flags, Mode::empty()).doing("open directory")?;
+    let fd = dir.reopen_for_listing()?;
     let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
     let mut raw = RawDir::new(fd, &mut buffer);
     while let Some(entry) = raw.next() {

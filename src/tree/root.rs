@@ -77,11 +77,6 @@ impl Root {
         &self.path
     }
 
-    /// Whether a replaced root is followed.
-    pub fn follows(&self) -> bool {
-        self.follow
-    }
-
     /// The root to serve one request from. When the path leads nowhere (a deploy between delete
     /// and recreate), the last root stays: what is left of it is what there is.
     pub fn current(&self) -> Arc<RootDir> {
