@@ -21,16 +21,32 @@ print(json.dumps({"version": sys.version_info[:3], "rows": rows}))
 """
 
 
+# An instruction whose operands changed under its name is another `Op` from that version on.
+CHANGED = {
+    # Takes the dict of keyword arguments or NULL from the stack; before, a flag said whether one is there.
+    "CALL_FUNCTION_EX": (14, "CALL_FUNCTION_EX_OR_NULL"),
+    # Names the `SEND` that it belongs to.
+    "END_ASYNC_FOR": (14, "END_ASYNC_FOR_OF"),
+}
+
+
 def camel(name):
     return "".join(part.capitalize() for part in name.split("_"))
 
 
+def ask(python):
+    answer = json.loads(subprocess.run([python, "-c", ASK], check=True, capture_output=True).stdout)
+    for name, (since, other) in CHANGED.items():
+        if answer["version"][1] >= since:
+            answer["rows"][other] = answer["rows"].pop(name)
+    return answer
+
+
 def main():
-    answers = [
-        json.loads(subprocess.run([python, "-c", ASK], check=True, capture_output=True).stdout)
-        for python in sys.argv[1:]
-    ]
+    answers = [ask(python) for python in sys.argv[1:]]
     names = sorted({name for answer in answers for name in answer["rows"]})
+    shown = {name: name for name in names}
+    shown.update({other: name for name, (_, other) in CHANGED.items()})
     out = print
     out("//! Opcode numbers and cache sizes of each version. Printed by `scripts/opcodes.py`; do not edit.")
     out()
@@ -48,7 +64,7 @@ def main():
     out("/// CPython's name of each `Op`, in order.")
     out(f"pub(super) static NAMES: [&str; {len(names)}] = [")
     for name in names:
-        out(f'    "{name}",')
+        out(f'    "{shown[name]}",')
     out("];")
     for answer in answers:
         major, minor, _ = answer["version"]

@@ -20,7 +20,7 @@ const REVISION: u32 = 1;
 pub struct NativeCompiler;
 
 fn profile(target: Target) -> Option<&'static Profile> {
-    Profile::of(target, None)
+    Profile::of(target, None).filter(|profile| profile.is_released)
 }
 
 fn failed(why: impl std::fmt::Display) -> Refusal {

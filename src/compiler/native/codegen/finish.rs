@@ -91,6 +91,7 @@ impl Compiler<'_> {
             &mut unit.sequence,
             &mut consts,
             self.pool,
+            self.profile,
             facts,
             &mut locals,
         )?;

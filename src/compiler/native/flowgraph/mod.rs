@@ -30,6 +30,7 @@ use super::ast::Pool;
 use super::constant::Item;
 use super::error::{Pass, Stop};
 use super::instruction::Sequence;
+use super::profile::Profile;
 
 /// What the passes need to know about the code object.
 #[derive(Clone, Copy, Debug)]
@@ -59,9 +60,13 @@ pub fn optimize(
     sequence: &mut Sequence,
     consts: &mut Vec<Item>,
     pool: &mut Pool,
+    profile: &Profile,
     facts: UnitFacts,
     locals: &mut Locals<'_>,
 ) -> Pass<Optimized> {
+    if profile.since(14) {
+        return Err(Stop::unsure("the graph passes of 3.14"));
+    }
     let broken = || Stop::unsure("internal: a malformed control-flow graph");
     graph.build(sequence).ok_or_else(broken)?;
     graph.mark_except_handlers();

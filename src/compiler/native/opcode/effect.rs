@@ -12,7 +12,8 @@ impl Op {
             Op::SetupFinally | Op::SetupWith => i64::from(jump),
             Op::SetupCleanup => 2 * i64::from(jump),
 
-            Op::Cache
+            Op::AnnotationsPlaceholder
+            | Op::Cache
             | Op::CallIntrinsic1
             | Op::CheckEgMatch
             | Op::CheckExcMatch
@@ -33,12 +34,15 @@ impl Op {
             | Op::JumpBackward
             | Op::JumpBackwardNoInterrupt
             | Op::JumpForward
+            | Op::JumpIfFalse
+            | Op::JumpIfTrue
             | Op::JumpNoInterrupt
             | Op::LoadFromDictOrDeref
             | Op::LoadFromDictOrGlobals
             | Op::MakeCell
             | Op::MakeFunction
             | Op::Nop
+            | Op::NotTaken
             | Op::PopBlock
             | Op::Resume
             | Op::ReturnConst
@@ -63,13 +67,17 @@ impl Op {
             | Op::LoadAssertionError
             | Op::LoadBuildClass
             | Op::LoadClosure
+            | Op::LoadCommonConstant
             | Op::LoadConst
             | Op::LoadDeref
             | Op::LoadFast
             | Op::LoadFastAndClear
+            | Op::LoadFastBorrow
             | Op::LoadFastCheck
             | Op::LoadLocals
             | Op::LoadName
+            | Op::LoadSmallInt
+            | Op::LoadSpecial
             | Op::MatchKeys
             | Op::MatchMapping
             | Op::MatchSequence
@@ -78,10 +86,11 @@ impl Op {
             | Op::ReturnGenerator
             | Op::WithExceptStart => 1,
 
-            Op::LoadFastLoadFast => 2,
+            Op::LoadFastLoadFast | Op::LoadFastBorrowLoadFastBorrow => 2,
 
             Op::BinaryOp
             | Op::BinarySubscr
+            | Op::BuildTemplate
             | Op::CallIntrinsic2
             | Op::CleanupThrow
             | Op::CompareOp
@@ -99,6 +108,7 @@ impl Op {
             | Op::ListAppend
             | Op::ListExtend
             | Op::PopExcept
+            | Op::PopIter
             | Op::PopJumpIfFalse
             | Op::PopJumpIfNone
             | Op::PopJumpIfNotNone
@@ -118,11 +128,12 @@ impl Op {
             Op::BinarySlice
             | Op::DeleteSubscr
             | Op::EndAsyncFor
+            | Op::EndAsyncForOf
             | Op::MapAdd
             | Op::MatchClass
             | Op::StoreAttr
             | Op::StoreFastStoreFast => -2,
-            Op::StoreSubscr => -3,
+            Op::CallFunctionExOrNull | Op::StoreSubscr => -3,
             Op::StoreSlice => -4,
 
             Op::LoadAttr => low_bit,
@@ -131,6 +142,7 @@ impl Op {
             Op::LoadMethod => 1,
             Op::LoadSuperMethod | Op::LoadZeroSuperMethod | Op::LoadZeroSuperAttr => -1,
             Op::BuildList | Op::BuildSet | Op::BuildString | Op::BuildTuple => 1 - arg,
+            Op::BuildInterpolation => -1 - low_bit,
             Op::BuildConstKeyMap => -arg,
             Op::BuildMap => 1 - 2 * arg,
             Op::BuildSlice => {

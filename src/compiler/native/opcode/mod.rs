@@ -38,6 +38,9 @@ pub struct OpcodeTable {
 /// CPython 3.13.
 pub static V313: OpcodeTable = OpcodeTable { rows: &table::V313 };
 
+/// CPython 3.14.
+pub static V314: OpcodeTable = OpcodeTable { rows: &table::V314 };
+
 impl OpcodeTable {
     /// The encoding of an opcode.
     pub fn row(&self, op: Op) -> Row {
@@ -60,12 +63,15 @@ impl Op {
                 | Op::JumpForward
                 | Op::JumpBackward
                 | Op::JumpBackwardNoInterrupt
+                | Op::JumpIfFalse
+                | Op::JumpIfTrue
                 | Op::PopJumpIfFalse
                 | Op::PopJumpIfTrue
                 | Op::PopJumpIfNone
                 | Op::PopJumpIfNotNone
                 | Op::ForIter
                 | Op::Send
+                | Op::EndAsyncForOf
         )
     }
 
@@ -118,7 +124,13 @@ impl Op {
     pub fn has_eval_break(self) -> bool {
         matches!(
             self,
-            Op::Call | Op::CallFunctionEx | Op::CallKw | Op::Resume | Op::Jump | Op::JumpBackward
+            Op::Call
+                | Op::CallFunctionEx
+                | Op::CallFunctionExOrNull
+                | Op::CallKw
+                | Op::Resume
+                | Op::Jump
+                | Op::JumpBackward
         )
     }
 }

@@ -18,6 +18,8 @@ pub struct Profile {
     startup_names: &'static str,
     /// The qualified names of nested classes among them, which dots keep out of the words.
     startup_classes: &'static str,
+    /// Whether its bytes are known to be CPython's: only then users get them.
+    pub is_released: bool,
     /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
     pub repeats_get_iter: bool,
 }
@@ -29,6 +31,7 @@ const BASE_3_13: Profile = Profile {
     opcodes: &opcode::V313,
     startup_names: include_str!("startup_313.txt"),
     startup_classes: include_str!("startup_classes_313.txt"),
+    is_released: true,
     repeats_get_iter: false,
 };
 
@@ -40,7 +43,23 @@ static V3_13: Profile = Profile {
     ..BASE_3_13
 };
 
+static V3_14: Profile = Profile {
+    minor: 14,
+    patch: 10,
+    magic: 3627,
+    opcodes: &opcode::V314,
+    startup_names: include_str!("startup_314.txt"),
+    startup_classes: include_str!("startup_classes_314.txt"),
+    is_released: false,
+    repeats_get_iter: true,
+};
+
 impl Profile {
+    /// Whether the target is `3.minor` or newer.
+    pub fn since(&self, minor: u8) -> bool {
+        self.minor >= minor
+    }
+
     /// Whether a qualified name with dots is that of a class which a fresh process has loaded.
     pub fn is_startup_class(&self, name: &[u8]) -> bool {
         self.startup_classes
@@ -54,11 +73,12 @@ impl Profile {
     }
 
     /// The profile of a version's patch release; the newest for `None`. `None` when this compiler
-    /// does not cover the version.
+    /// does not cover the version. It may be one that is not released yet.
     pub fn of(target: Target, patch: Option<u8>) -> Option<&'static Profile> {
         match (target.minor(), patch) {
             (13, Some(0)) => Some(&V3_13_0),
             (13, _) => Some(&V3_13),
+            (14, _) => Some(&V3_14),
             _ => None,
         }
     }
