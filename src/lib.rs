@@ -4,6 +4,7 @@
 //! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled.
 
 pub mod cli;
+pub mod coherence;
 pub mod compileall;
 pub mod compiler;
 pub mod control;

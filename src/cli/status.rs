@@ -114,13 +114,19 @@ fn print(status: &Value) {
         ("daemon", "pid"),
         ("up, seconds", "uptime_seconds"),
         ("headers", "invalidation_mode"),
-        ("coherence", "coherence"),
         ("backend", "backend"),
         ("memory, bytes", "resident_bytes"),
         ("inodes", "inodes"),
     ] {
         println!("  {label:<15} {}", field(name));
     }
+    let coherence = |name: &str| status.pointer(name).map(text).unwrap_or_default();
+    println!(
+        "  {:<15} {} ({})",
+        "coherence",
+        coherence("/coherence/mode"),
+        coherence("/coherence/reason")
+    );
     let list = |name: &str| match status.get(name) {
         Some(Value::Array(items)) => items.iter().map(text).collect::<Vec<_>>().join(", "),
         _ => String::new(),

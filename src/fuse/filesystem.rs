@@ -367,8 +367,8 @@ impl Filesystem for Adapter {
 fn answer_entry(found: &Found, reply: ReplyEntry) {
     let attr = attributes(&found.attributes);
     reply.entry_with_ttls(
-        &found.attributes_ttl,
-        &found.name_ttl,
+        &found.leases.attributes,
+        &found.leases.name,
         &attr,
         Generation(found.generation),
     );

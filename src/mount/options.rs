@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Error;
+use crate::coherence::Mode;
 use crate::pyc::{InvalidationMode, Target};
 
 /// Everything that decides how a tree is mounted.
@@ -31,6 +32,10 @@ pub struct Options {
     pub compile_timeout: Duration,
     /// The kind of pyc header.
     pub mode: InvalidationMode,
+    /// How the mount stays fresh; `None` to choose by the source's filesystem.
+    pub coherence: Option<Mode>,
+    /// How long an answer may be used that no event takes back; `None` for the mode's own.
+    pub lease: Option<Duration>,
     /// Interpreters to use before those that are found.
     pub interpreters: Vec<PathBuf>,
     /// Whether imported modules are compiled before anybody asks for them.
@@ -58,6 +63,8 @@ impl Options {
             deadline: Duration::from_secs(5),
             compile_timeout: Duration::from_secs(60),
             mode: InvalidationMode::Timestamp,
+            coherence: None,
+            lease: None,
             interpreters: Vec::new(),
             ahead: true,
             targets: Vec::new(),
@@ -118,6 +125,16 @@ impl Options {
                     .parse()
                     .map_err(|error| Error::Usage(format!("{error}")))?;
             }
+            "coherence" => {
+                self.coherence = match text(required()?).as_str() {
+                    "auto" => None,
+                    name => Some(
+                        name.parse()
+                            .map_err(|error| Error::Usage(format!("{error}")))?,
+                    ),
+                }
+            }
+            "lease" => self.lease = Some(parse_duration(&text(required()?)).map_err(Error::Usage)?),
             "interpreter" => self.interpreters.push(PathBuf::from(required()?)),
             "python" => self.targets = parse_targets(&text(required()?))?,
             "threads" => {
@@ -289,6 +306,8 @@ mod tests {
             "store_size=1X",
             "python=3.5",
             "threads=0",
+            "coherence=always",
+            "lease=x",
         ] {
             assert!(matches!(parsed(list), Err(Error::Usage(_))), "{list}");
         }

@@ -17,6 +17,7 @@ use super::mountinfo::{self, Entry, FILESYSTEM_TYPE};
 use super::options::Options;
 use super::status::Sources;
 use super::{logging, notify};
+use crate::coherence::{self, Coherence, Mode};
 use crate::compiler::Compiler;
 use crate::control::{Request, Server};
 use crate::fuse::Session;
@@ -41,6 +42,7 @@ pub(super) fn serve(
         cause: error.errno.into(),
     })?;
     raise_descriptor_limit();
+    let coherence = coherence_of(&root, &options);
     let store = open_store(&options)?;
     let backend = Arc::new(Interpreter::open(interpreter::Options {
         search: Search::of_process(options.interpreters.clone()),
@@ -57,6 +59,7 @@ pub(super) fn serve(
     let operations = Arc::new(Operations::new(
         root,
         synthesis,
+        coherence.clone(),
         place.own.clone(),
         move |process| workers.is_worker(process),
     ));
@@ -86,6 +89,7 @@ pub(super) fn serve(
         mount_point: place.mount_point.clone(),
         follows: place.follow,
         options: options.clone(),
+        coherence,
         compiler: backend,
         store: Arc::clone(&store),
         operations,
@@ -201,6 +205,19 @@ fn refuse_second(source: &Path, real_source: &Path, mount_point: &Path) -> Resul
         }
         _ => Ok(()),
     }
+}
+
+/// The mode to serve in. Where the one chosen cannot be had, the next best is taken and said.
+fn coherence_of(root: &Root, options: &Options) -> Coherence {
+    let choice = coherence::choose(options.coherence, &*root.current());
+    let (mode, reason) = match choice.mode {
+        Mode::Watch => (
+            Mode::Strict,
+            format!("{}; events are not followed yet", choice.reason),
+        ),
+        mode @ (Mode::Strict | Mode::Ttl) => (mode, choice.reason),
+    };
+    Coherence::new(mode, reason, options.lease)
 }
 
 fn open_store(options: &Options) -> Result<Arc<Store>, Error> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::options::Options;
+use crate::coherence::Coherence;
 use crate::compiler::Compiler;
 use crate::fuse::Counts;
 use crate::operations::Operations;
@@ -22,6 +23,8 @@ pub struct Sources {
     pub follows: bool,
     /// How it was mounted.
     pub options: Options,
+    /// How it stays fresh.
+    pub coherence: Coherence,
     /// The compiler backend.
     pub compiler: Arc<dyn Compiler>,
     /// The store.
@@ -61,7 +64,11 @@ impl Sources {
             "mount_point": self.mount_point.to_string_lossy(),
             "uptime_seconds": self.since.elapsed().as_secs(),
             "invalidation_mode": self.options.mode.as_str(),
-            "coherence": "revalidate: each name of a file is asked for at each use",
+            "coherence": {
+                "mode": self.coherence.mode.as_str(),
+                "reason": self.coherence.reason,
+                "lease_ms": u64::try_from(self.coherence.lease.as_millis()).unwrap_or(u64::MAX),
+            },
             "follows_replaced_source": self.follows,
             "allow_other": self.options.allow_other,
             "deadline_ms": u64::try_from(self.options.deadline.as_millis()).unwrap_or(u64::MAX),

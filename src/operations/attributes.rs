@@ -1,8 +1,7 @@
 //! Attributes as the mount shows them.
 
-use std::time::Duration;
-
-use super::{Cached, Operations, ttl};
+use super::{Cached, Operations};
+use crate::coherence::Subject;
 use crate::inode::{Body, Inode};
 use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, Kind};
@@ -51,13 +50,13 @@ impl Attributes {
         Attributes { number, attr }
     }
 
-    /// How long the kernel may use them.
-    pub(super) fn ttl(&self, body: &Body) -> Duration {
+    /// What they are about, for their lease.
+    pub(super) fn subject(&self, body: &Body) -> Subject {
         match body {
-            Body::Pyc(_) => ttl::PYC_ATTRIBUTES,
-            Body::CacheDirectory(_) => ttl::DIRECTORY_ATTRIBUTES,
-            Body::Real(_) if self.attr.kind == Kind::Directory => ttl::DIRECTORY_ATTRIBUTES,
-            Body::Real(_) => ttl::FILE_ATTRIBUTES,
+            Body::Pyc(_) => Subject::Pyc,
+            Body::CacheDirectory(_) => Subject::Directory,
+            Body::Real(_) if self.attr.kind == Kind::Directory => Subject::Directory,
+            Body::Real(_) => Subject::File,
         }
     }
 }
@@ -78,7 +77,10 @@ impl Operations {
             Body::Real(_) => Attributes::real(number, self.real_attr(&inode, handle)?),
         };
         Ok(Cached {
-            ttl: value.ttl(&inode.body),
+            ttl: self
+                .coherence
+                .leases(value.subject(&inode.body), false)
+                .attributes,
             value,
         })
     }

@@ -4,14 +4,14 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{Attributes, CACHE_DIRECTORY, Operations, ttl};
+use super::{Attributes, CACHE_DIRECTORY, Operations};
+use crate::coherence::{Leases, Subject};
 use crate::compiler::Refusal;
 use crate::inode::{Body, Inode};
 use crate::pyc::CacheName;
 use crate::pycache::{Absent, Ask, Pyc};
-use crate::tree::{self, Dir, Error, Kind};
+use crate::tree::{self, Dir, Error};
 
 /// A name that was found.
 #[derive(Clone, Copy, Debug)]
@@ -20,10 +20,8 @@ pub struct Found {
     pub attributes: Attributes,
     /// Tells a new file from an old one with the same number.
     pub generation: u64,
-    /// How long the name may be used.
-    pub name_ttl: Duration,
-    /// How long the attributes may be used.
-    pub attributes_ttl: Duration,
+    /// How long the name and the attributes may be used.
+    pub leases: Leases,
 }
 
 impl Operations {
@@ -75,16 +73,9 @@ impl Operations {
         Ok(Found {
             attributes,
             generation,
-            name_ttl: match attr.kind {
-                Kind::Directory => ttl::DIRECTORY_NAME,
-                Kind::File
-                | Kind::Symlink
-                | Kind::Fifo
-                | Kind::Socket
-                | Kind::CharDevice
-                | Kind::BlockDevice => ttl::FILE_NAME,
-            },
-            attributes_ttl: attributes.ttl(&inode.body),
+            leases: self
+                .coherence
+                .leases(attributes.subject(&inode.body), false),
         })
     }
 
@@ -99,8 +90,7 @@ impl Operations {
         Ok(Found {
             attributes,
             generation: 0,
-            name_ttl: ttl::DIRECTORY_NAME,
-            attributes_ttl: attributes.ttl(&inode.body),
+            leases: self.coherence.leases(Subject::Directory, false),
         })
     }
 
@@ -144,8 +134,7 @@ impl Operations {
         Found {
             attributes,
             generation: 0,
-            name_ttl: ttl::FILE_NAME,
-            attributes_ttl: attributes.ttl(&inode.body),
+            leases: self.coherence.leases(Subject::Pyc, false),
         }
     }
 

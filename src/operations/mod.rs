@@ -2,14 +2,13 @@
 //!
 //! Combines the mirror ([`tree`](crate::tree)), the synthesis ([`pycache`](crate::pycache)) and
 //! the inode table. Invariants: nothing is written; a real `__pycache__` is masked; what a reply
-//! lets the kernel cache is what stays true without us (see [`ttl`]).
+//! lets the kernel cache is what [`Coherence`](crate::coherence::Coherence) allows.
 
 mod attributes;
 mod directories;
 mod files;
 mod handles;
 mod lookup;
-pub mod ttl;
 mod xattrs;
 
 use std::ffi::{OsStr, OsString};
@@ -22,6 +21,7 @@ pub use directories::Listed;
 pub use files::Opened;
 pub use lookup::Found;
 
+use crate::coherence::Coherence;
 use crate::inode::{Inode, Table};
 use crate::pycache::Synthesis;
 use crate::tree::{Dir, Error, Root, RootDir};
@@ -36,6 +36,7 @@ pub struct Operations {
     inodes: Table,
     handles: Handles,
     synthesis: Arc<Synthesis>,
+    coherence: Coherence,
     /// Where the mount itself lies beneath the source, relative to it: not entered.
     own: Option<OsString>,
     /// Processes that must never wait for the synthesis: the compiler's own workers.
@@ -57,6 +58,7 @@ impl Operations {
     pub fn new(
         root: Root,
         synthesis: Arc<Synthesis>,
+        coherence: Coherence,
         own: Option<OsString>,
         workers: impl Fn(u32) -> bool + Send + Sync + 'static,
     ) -> Operations {
@@ -66,6 +68,7 @@ impl Operations {
             inodes,
             handles: Handles::default(),
             synthesis,
+            coherence,
             own,
             workers: Box::new(workers),
         }

@@ -16,14 +16,16 @@ use crate::common::mounted::pycfs;
 use crate::common::{interpreters, skipped};
 
 /// What a program may rely on finding: pointer and kind.
-const KEYS: [(&str, &str); 33] = [
+const KEYS: [(&str, &str); 35] = [
     ("/pid", "number"),
     ("/version", "string"),
     ("/source", "string"),
     ("/mount_point", "string"),
     ("/uptime_seconds", "number"),
     ("/invalidation_mode", "string"),
-    ("/coherence", "string"),
+    ("/coherence/mode", "string"),
+    ("/coherence/reason", "string"),
+    ("/coherence/lease_ms", "number"),
     ("/follows_replaced_source", "bool"),
     ("/allow_other", "bool"),
     ("/deadline_ms", "number"),
