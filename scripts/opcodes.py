@@ -66,6 +66,12 @@ def main():
     for name in names:
         out(f'    "{shown[name]}",')
     out("];")
+    out()
+    out("/// Each `Op`, in order.")
+    out(f"pub(super) static ALL: [Op; {len(names)}] = [")
+    for name in names:
+        out(f"    Op::{camel(name)},")
+    out("];")
     for answer in answers:
         major, minor, _ = answer["version"]
         out()

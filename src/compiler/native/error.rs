@@ -22,6 +22,14 @@ impl Loc {
         col: -1,
         end_col: -1,
     };
+
+    /// What CPython gives to code that gets the place of the next instruction in the end (3.14).
+    pub const NEXT: Loc = Loc {
+        line: -2,
+        end_line: -2,
+        col: -2,
+        end_col: -2,
+    };
 }
 
 /// An error that CPython raises for this source.

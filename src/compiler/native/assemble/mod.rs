@@ -3,7 +3,7 @@
 mod exceptions;
 mod lines;
 
-use super::error::{Pass, Stop};
+use super::error::{Loc, Pass, Stop};
 use super::instruction::{Instr, Sequence};
 use super::opcode::Op;
 use super::profile::Profile;
@@ -19,11 +19,14 @@ pub struct Assembled {
     pub exceptiontable: Vec<u8>,
 }
 
+/// How far the `END_SEND` of an asynchronous loop is behind its `SEND`, in units (3.14).
+const END_SEND_OFFSET: u32 = 5;
 /// The longest bytecode, in units.
 const MAX_UNITS: usize = 1 << 28;
 
 /// Lays out the instructions and writes the tables.
 pub fn assemble(mut sequence: Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
+    place_like_next(&mut sequence);
     choose_directions(&mut sequence);
     let unknown = || Stop::unsure("internal: an instruction that this version lacks");
     let mut layout = Layout::new(&sequence, profile).ok_or_else(unknown)?;
@@ -35,6 +38,21 @@ pub fn assemble(mut sequence: Sequence, profile: &Profile, first_line: i32) -> P
         exceptiontable: exceptions::exception_table(&sequence, &layout.sizes)
             .ok_or_else(|| Stop::unsure("internal: a handler without place"))?,
     })
+}
+
+/// Gives instructions that want it the place of the one behind them.
+fn place_like_next(sequence: &mut Sequence) {
+    let mut next = Loc::NONE;
+    for instr in sequence.instrs.iter_mut().rev() {
+        if instr.loc == Loc::NEXT {
+            instr.loc = if instr.op.is_terminator() {
+                Loc::NONE
+            } else {
+                next
+            };
+        }
+        next = instr.loc;
+    }
 }
 
 /// Unconditional jumps become forward or backward ones. Targets are indices of instructions.
@@ -120,6 +138,9 @@ impl Layout {
                 let instr: &mut Instr = sequence.instrs.get_mut(at)?;
                 let before = extended_args(instr.arg);
                 instr.arg = u32::try_from(there.abs_diff(after)).ok()?;
+                if instr.op == Op::EndAsyncForOf {
+                    instr.arg = instr.arg.saturating_sub(END_SEND_OFFSET);
+                }
                 grown |= extended_args(instr.arg) != before;
             }
             if !grown {

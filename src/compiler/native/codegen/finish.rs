@@ -6,7 +6,7 @@ use crate::compiler::native::assemble::assemble;
 use crate::compiler::native::ast::{Constant, Sym};
 use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
 use crate::compiler::native::error::{Loc, Pass};
-use crate::compiler::native::flowgraph::{self, Locals, UnitFacts};
+use crate::compiler::native::flowgraph::{self, Constants, Locals, UnitFacts};
 use crate::compiler::native::opcode::Op;
 use crate::compiler::native::symtable::Block;
 
@@ -89,8 +89,7 @@ impl Compiler<'_> {
         let optimized = flowgraph::optimize(
             &mut self.graph,
             &mut unit.sequence,
-            &mut consts,
-            self.pool,
+            &mut Constants::new(&mut consts, self.pool, &mut self.heap),
             self.profile,
             facts,
             &mut locals,

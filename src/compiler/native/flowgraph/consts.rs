@@ -1,55 +1,32 @@
-//! Constants: what is known about a loaded constant, tuples of constants, unused constants.
+//! Constants: what is known about a loaded constant, tuples of constants (3.13), unused constants.
 
 use super::block::{BlockIndex, CfgInstr, Graph};
-use crate::compiler::native::ast::{Constant, Pool};
+use super::fold::Constants;
+use crate::compiler::native::ast::Constant;
 use crate::compiler::native::constant::Item;
+use crate::compiler::native::fold::constant::is_true;
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
 
-/// The truth value of a constant.
-fn is_true(item: Item, pool: &Pool) -> bool {
-    let Item::Value(value) = item else {
-        return true;
-    };
-    match value {
-        Constant::None => false,
-        Constant::Ellipsis | Constant::Big(_) | Constant::Slice(_) => true,
-        Constant::Bool(value) => value,
-        Constant::Int(value) => value != 0,
-        Constant::Float(bits) => f64::from_bits(bits) != 0.0,
-        Constant::Complex(id) => pool.complex(id) != (0.0, 0.0),
-        Constant::Str(sym) => !pool.text(sym).is_empty(),
-        Constant::Bytes(id) => !pool.bytes(id).is_empty(),
-        Constant::Tuple(id) | Constant::FrozenSet(id) => !pool.tuple(id).is_empty(),
-    }
-}
-
-/// The index of a constant, which is added if it is new.
-fn add_const(item: Item, consts: &mut Vec<Item>) -> u32 {
-    let at = consts.iter().position(|&other| other == item);
-    let at = at.unwrap_or_else(|| {
-        consts.push(item);
-        consts.len() - 1
-    });
-    at as u32
+/// How versions differ in what they do with loaded constants.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoadRules {
+    /// Small integers have an instruction of their own (3.14).
+    pub(super) small_ints: bool,
+    /// A constant and `RETURN_VALUE` become one instruction (up to 3.13).
+    pub(super) return_const: bool,
 }
 
 impl Graph {
     /// Simplifies what follows a loaded constant.
-    pub(super) fn optimize_load_const(&mut self, consts: &mut Vec<Item>, pool: &Pool) {
+    pub(super) fn optimize_load_const(&mut self, consts: &mut Constants<'_>, rules: LoadRules) {
         self.for_each(|graph, at| {
-            load_const_in(&mut graph[at].instrs, consts, pool);
+            load_const_in(&mut graph[at].instrs, consts, rules);
         });
     }
 
     /// Replaces the loads before a `BUILD_TUPLE` at `index` by one tuple, if all are constants.
-    pub(super) fn fold_tuple(
-        &mut self,
-        at: BlockIndex,
-        index: usize,
-        consts: &mut Vec<Item>,
-        pool: &mut Pool,
-    ) {
+    pub(super) fn fold_tuple(&mut self, at: BlockIndex, index: usize, consts: &mut Constants<'_>) {
         let instrs = &mut self[at].instrs;
         let Some(&build) = instrs.get(index) else {
             return;
@@ -63,12 +40,13 @@ impl Graph {
             if load.op != Op::LoadConst {
                 return;
             }
-            match consts.get(load.arg as usize) {
+            match consts.items.get(load.arg as usize) {
                 Some(&Item::Value(value)) => items.push(value),
                 _ => return,
             }
         }
-        let tuple = add_const(Item::Value(pool.tuple_constant(&items)), consts);
+        let tuple = consts.pool.tuple_constant(&items);
+        let tuple = consts.add(tuple);
         for load in instrs.get_mut(start..index).unwrap_or(&mut []) {
             load.clear();
         }
@@ -126,47 +104,60 @@ impl Graph {
     }
 }
 
-fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Vec<Item>, pool: &Pool) {
+/// The truth value of what an instruction loads: code objects are true, and so is NaN.
+fn truth(load: &CfgInstr, consts: &Constants<'_>) -> bool {
+    consts
+        .value(load)
+        .is_none_or(|value| is_true(consts.pool, value))
+}
+
+fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: LoadRules) {
     // The constant on top of the stack, also behind copies of it.
-    let mut top: Option<u32> = None;
+    let mut top: Option<CfgInstr> = None;
     let mut index = 0;
-    while let Some(&instr) = instrs.get(index) {
+    while let Some(instr) = instrs.get_mut(index) {
+        if rules.small_ints {
+            consts.shorten(instr);
+        }
         let here = index;
         index += 1;
-        let copies_top = top.is_some() && instr.op == Op::Copy && instr.arg == 1;
+        let loads_const = top.is_some_and(|top| top.op == Op::LoadConst);
+        let copies_top = loads_const && instr.op == Op::Copy && instr.arg == 1;
         if !copies_top {
-            top = (instr.op == Op::LoadConst).then_some(instr.arg);
+            top = matches!(instr.op, Op::LoadConst | Op::LoadSmallInt).then_some(*instr);
         }
         let Some(constant) = top else {
-            continue;
-        };
-        let Some(&item) = consts.get(constant as usize) else {
             continue;
         };
         let Some([load, next, rest @ ..]) = instrs.get_mut(here..) else {
             continue;
         };
         match next.op {
-            Op::PopJumpIfFalse | Op::PopJumpIfTrue => {
-                load.clear();
-                if is_true(item, pool) == (next.op == Op::PopJumpIfTrue) {
+            Op::PopJumpIfFalse | Op::PopJumpIfTrue | Op::JumpIfFalse | Op::JumpIfTrue => {
+                if matches!(next.op, Op::PopJumpIfFalse | Op::PopJumpIfTrue) {
+                    load.clear();
+                }
+                let if_true = matches!(next.op, Op::PopJumpIfTrue | Op::JumpIfTrue);
+                if truth(&constant, consts) == if_true {
                     next.op = Op::Jump;
                 } else {
                     next.clear();
                 }
             }
-            Op::IsOp => fold_is_none(item, load, next, rest),
-            Op::ReturnValue => {
+            Op::IsOp if consts.value(&constant) == Some(Constant::None) => {
+                fold_is_none(load, next, rest);
+            }
+            Op::ReturnValue if rules.return_const => {
                 load.clear();
                 next.op = Op::ReturnConst;
-                next.arg = constant;
+                next.arg = constant.arg;
                 index += 1;
             }
             Op::ToBool => {
-                let value = Constant::Bool(is_true(item, pool));
+                let value = Constant::Bool(truth(&constant, consts));
                 load.clear();
                 next.op = Op::LoadConst;
-                next.arg = add_const(Item::Value(value), consts);
+                next.arg = consts.add(value);
             }
             _ => {}
         }
@@ -174,10 +165,7 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Vec<Item>, pool: &Pool) {
 }
 
 /// `None`, `IS_OP`, conditional jump becomes one jump.
-fn fold_is_none(item: Item, load: &mut CfgInstr, is: &mut CfgInstr, rest: &mut [CfgInstr]) {
-    if item != Item::Value(Constant::None) {
-        return;
-    }
+fn fold_is_none(load: &mut CfgInstr, is: &mut CfgInstr, rest: &mut [CfgInstr]) {
     let jump = match rest {
         [to_bool, rest @ ..] if to_bool.op == Op::ToBool => {
             to_bool.clear();

@@ -68,7 +68,7 @@ impl Graph {
             };
             let mut loc = Loc::NONE;
             for instr in &mut graph[at].instrs {
-                if instr.loc.line < 0 {
+                if instr.loc.line == Loc::NONE.line {
                     instr.loc = loc;
                 } else {
                     loc = instr.loc;
@@ -87,7 +87,7 @@ impl Graph {
     fn inherit_line(&mut self, at: u32, loc: Loc) {
         if self[at].predecessors == 1
             && let Some(first) = self[at].instrs.first_mut()
-            && first.loc.line < 0
+            && first.loc.line == Loc::NONE.line
         {
             first.loc = loc;
         }

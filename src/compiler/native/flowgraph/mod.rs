@@ -8,9 +8,11 @@
 //! A graph is used for many code objects one after another, so that blocks keep their memory.
 
 mod block;
+mod borrow;
 mod cold;
 mod consts;
 mod exceptions;
+mod fold;
 mod inline;
 mod lines;
 mod locals;
@@ -21,13 +23,16 @@ mod prefix;
 mod stackdepth;
 mod superinstruction;
 mod swaps;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use block::{Block, BlockIndex, CfgInstr, Graph};
+pub use fold::Constants;
 pub use prefix::Locals;
 
-use super::ast::Pool;
-use super::constant::Item;
+use consts::LoadRules;
+
 use super::error::{Pass, Stop};
 use super::instruction::Sequence;
 use super::profile::Profile;
@@ -54,50 +59,95 @@ pub struct Optimized {
     pub stack_depth: u32,
 }
 
-/// Runs every pass over the code of one code object. `consts` may grow and shrink.
+/// Runs every pass over the code of one code object. The constants may grow and shrink.
 pub fn optimize(
     graph: &mut Graph,
     sequence: &mut Sequence,
-    consts: &mut Vec<Item>,
-    pool: &mut Pool,
+    consts: &mut Constants<'_>,
     profile: &Profile,
     facts: UnitFacts,
     locals: &mut Locals<'_>,
 ) -> Pass<Optimized> {
-    if profile.since(14) {
-        return Err(Stop::unsure("the graph passes of 3.14"));
+    improve(graph, sequence, consts, profile, facts)?;
+    let is_314 = profile.since(14);
+    if is_314 {
+        graph.convert_pseudo_conditional_jumps();
     }
-    let broken = || Stop::unsure("internal: a malformed control-flow graph");
-    graph.build(sequence).ok_or_else(broken)?;
-    graph.mark_except_handlers();
-    graph.label_exception_targets();
-
-    graph.check_terminators().ok_or_else(broken)?;
-    graph.inline_small_exit_blocks();
-    graph.remove_unreachable();
-    graph.resolve_line_numbers();
-    graph.optimize_load_const(consts, pool);
-    graph.optimize_blocks(consts, pool);
-    graph.remove_redundant_nops_and_pairs();
-    graph.remove_unreachable();
-    graph.remove_redundant_nops_and_jumps().ok_or_else(broken)?;
-
-    graph.remove_unused_consts(consts);
-    graph.check_loads_of_unbound_locals(facts.local_count, facts.param_count);
-    graph.insert_superinstructions();
-    graph.push_cold_blocks_to_end().ok_or_else(broken)?;
-    graph.resolve_line_numbers();
-
     let stack_depth = graph.stack_depth()?;
     locals.prepare(graph, facts);
     graph.convert_pseudo_ops().ok_or_else(broken)?;
-    graph.normalize_jumps();
-    if cfg!(debug_assertions) {
-        graph.verify()?;
+    graph.normalize_jumps(is_314);
+    graph.check("normalize_jumps")?;
+    if is_314 {
+        graph.borrow_loads()?;
     }
     let sequence = graph.to_sequence().ok_or_else(broken)?;
     Ok(Optimized {
         sequence,
         stack_depth,
     })
+}
+
+/// Runs the passes that CPython's `_testinternalcapi.optimize_cfg` runs, to test them alone: pseudo
+/// instructions stay, and nothing is put before the first instruction.
+pub fn improve_alone(
+    graph: &mut Graph,
+    sequence: &mut Sequence,
+    consts: &mut Constants<'_>,
+    profile: &Profile,
+    facts: UnitFacts,
+) -> Pass<Optimized> {
+    improve(graph, sequence, consts, profile, facts)?;
+    let stack_depth = graph.stack_depth()?;
+    if profile.since(14) {
+        graph.borrow_loads()?;
+    }
+    Ok(Optimized {
+        sequence: graph.to_sequence().ok_or_else(broken)?,
+        stack_depth,
+    })
+}
+
+/// From the sequence to a graph in its final order, which still has pseudo instructions.
+fn improve(
+    graph: &mut Graph,
+    sequence: &mut Sequence,
+    consts: &mut Constants<'_>,
+    profile: &Profile,
+    facts: UnitFacts,
+) -> Pass<()> {
+    let is_314 = profile.since(14);
+    let load_rules = LoadRules {
+        small_ints: is_314,
+        return_const: !is_314,
+    };
+    graph.build(sequence).ok_or_else(broken)?;
+    graph.mark_except_handlers();
+    graph.label_exception_targets();
+    graph.check("label_exception_targets")?;
+
+    graph.check_terminators().ok_or_else(broken)?;
+    graph.inline_small_exit_blocks();
+    graph.remove_unreachable();
+    graph.check("inline_small_exit_blocks")?;
+    graph.resolve_line_numbers();
+    graph.optimize_load_const(consts, load_rules);
+    graph.check("optimize_load_const")?;
+    graph.optimize_blocks(consts, is_314)?;
+    graph.check("optimize_blocks")?;
+    graph.remove_redundant_nops_and_pairs();
+    graph.remove_unreachable();
+    graph.remove_redundant_nops_and_jumps().ok_or_else(broken)?;
+    graph.check("remove_redundant_nops_and_jumps")?;
+
+    graph.remove_unused_consts(consts.items);
+    graph.check_loads_of_unbound_locals(facts.local_count, facts.param_count);
+    graph.insert_superinstructions();
+    graph.push_cold_blocks_to_end().ok_or_else(broken)?;
+    graph.resolve_line_numbers();
+    graph.check("push_cold_blocks_to_end")
+}
+
+fn broken() -> Stop {
+    Stop::unsure("internal: a malformed control-flow graph")
 }

@@ -18,7 +18,7 @@ impl Graph {
             let found = self[following]
                 .instrs
                 .iter()
-                .find(|instr| !(instr.op == Op::Nop && instr.loc.line == -1));
+                .find(|instr| !(instr.op == Op::Nop && instr.loc.line < 0));
             Some(found.map_or(-1, |instr| instr.loc.line))
         };
         let instrs = &mut self[at].instrs;
@@ -86,7 +86,8 @@ impl Graph {
                     let Some(load) = graph[block].instrs.get_mut(place) else {
                         continue;
                     };
-                    if load.op == Op::LoadConst || (load.op == Op::Copy && load.arg == 1) {
+                    let loads = matches!(load.op, Op::LoadConst | Op::LoadSmallInt);
+                    if loads || (load.op == Op::Copy && load.arg == 1) {
                         load.clear();
                         if let Some(pop) = graph[at].instrs.get_mut(index) {
                             pop.clear();

@@ -1,9 +1,30 @@
 //! The last changes before assembly: pseudo instructions, and conditional jumps that go back.
 
 use super::block::{BlockIndex, CfgInstr, Graph};
+use crate::compiler::native::error::Loc;
 use crate::compiler::native::opcode::Op;
 
 impl Graph {
+    /// Writes out the jumps that keep the value they test (3.14).
+    pub(super) fn convert_pseudo_conditional_jumps(&mut self) {
+        self.for_each(|graph, at| {
+            let instrs = &mut graph[at].instrs;
+            let Some(jump) = instrs.last_mut() else {
+                return;
+            };
+            jump.op = match jump.op {
+                Op::JumpIfFalse => Op::PopJumpIfFalse,
+                Op::JumpIfTrue => Op::PopJumpIfTrue,
+                _ => return,
+            };
+            // As in CPython, no handler guards the two that are new.
+            let copy = CfgInstr::new(Op::Copy, 1, jump.loc);
+            let to_bool = CfgInstr::new(Op::ToBool, 0, jump.loc);
+            let end = instrs.len().saturating_sub(1);
+            instrs.splice(end..end, [copy, to_bool]);
+        });
+    }
+
     /// Replaces the pseudo instructions that are left, except jumps.
     pub(super) fn convert_pseudo_ops(&mut self) -> Option<()> {
         self.for_each(|graph, at| {
@@ -21,16 +42,16 @@ impl Graph {
     }
 
     /// Conditional jumps only go forward: one that goes back is turned around, and jumps over an
-    /// unconditional jump.
-    pub(super) fn normalize_jumps(&mut self) {
+    /// unconditional jump. `marks_branches`: where a jump is not taken, `NOT_TAKEN` follows (3.14).
+    pub(super) fn normalize_jumps(&mut self, marks_branches: bool) {
         self.for_each(|graph, at| graph[at].visited = false);
         self.for_each(|graph, at| {
             graph[at].visited = true;
-            graph.normalize_jump_of(at);
+            graph.normalize_jump_of(at, marks_branches);
         });
     }
 
-    fn normalize_jump_of(&mut self, at: BlockIndex) {
+    fn normalize_jump_of(&mut self, at: BlockIndex, marks_branches: bool) {
         let Some(&last) = self[at].last() else {
             return;
         };
@@ -42,6 +63,9 @@ impl Graph {
             _ => return,
         };
         if !self[last.target].visited {
+            if marks_branches {
+                self[at].instrs.push(not_taken(last.loc));
+            }
             return;
         }
         let following = self[at].next;
@@ -49,9 +73,14 @@ impl Graph {
         let mut jump = CfgInstr::new(Op::Jump, 0, last.loc);
         jump.target = last.target;
         let cold = self[at].cold;
+        let start_depth = self[last.target].start_depth;
         let block = &mut self[back];
+        if marks_branches {
+            block.instrs.push(not_taken(last.loc));
+        }
         block.instrs.push(jump);
         block.cold = cold;
+        block.start_depth = start_depth;
         block.next = following;
         self[at].next = back;
         if let Some(last) = self[at].instrs.last_mut() {
@@ -59,4 +88,8 @@ impl Graph {
             last.target = following;
         }
     }
+}
+
+fn not_taken(loc: Loc) -> CfgInstr {
+    CfgInstr::new(Op::NotTaken, 0, loc)
 }

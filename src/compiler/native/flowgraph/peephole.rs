@@ -1,23 +1,33 @@
 //! Rewrites of a few instructions in a row, and jumps to jumps.
 
 use super::block::{BlockIndex, CfgInstr, Graph};
-use crate::compiler::native::ast::Pool;
-use crate::compiler::native::constant::Item;
+use super::fold::Constants;
+use crate::compiler::native::error::Pass;
+use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
 
 /// `COMPARE_OP`'s bit for "make a bool of the result".
 const COMPARE_TO_BOOL: u32 = 16;
 
 impl Graph {
-    /// Rewrites each block.
-    pub(super) fn optimize_blocks(&mut self, consts: &mut Vec<Item>, pool: &mut Pool) {
+    /// Rewrites each block. `folds`: constants are folded here (3.14), and not before.
+    pub(super) fn optimize_blocks(&mut self, consts: &mut Constants<'_>, folds: bool) -> Pass<()> {
+        let mut result = Ok(());
         self.for_each(|graph, at| {
-            graph.optimize_block(at, consts, pool);
-            graph.optimize_swaps(at);
+            if result.is_ok() {
+                result = graph.optimize_block(at, consts, folds);
+                graph.optimize_swaps(at);
+            }
         });
+        result
     }
 
-    fn optimize_block(&mut self, at: BlockIndex, consts: &mut Vec<Item>, pool: &mut Pool) {
+    fn optimize_block(
+        &mut self,
+        at: BlockIndex,
+        consts: &mut Constants<'_>,
+        folds: bool,
+    ) -> Pass<()> {
         let mut index = 0;
         while let Some(&instr) = self[at].instrs.get(index) {
             if instr.op.is_jump() {
@@ -26,18 +36,14 @@ impl Graph {
                 }
                 continue;
             }
-            if instr.op == Op::BuildTuple {
-                let next = self[at].instrs.get(index + 1);
-                let unpacked =
-                    next.is_some_and(|next| next.op == Op::UnpackSequence && next.arg == instr.arg);
-                if !(unpacked && matches!(instr.arg, 1..=3)) {
-                    self.fold_tuple(at, index, consts, pool);
-                    index += 1;
-                    continue;
-                }
-            }
+            let mut rewritten = false;
             if let Some([this, next, ..]) = self[at].instrs.get_mut(index..) {
-                rewrite_pair(this, next);
+                rewritten = rewrite_pair(this, next) || (folds && invert_test(this, next));
+            }
+            if !rewritten && folds {
+                consts.fold(&mut self[at].instrs, index)?;
+            } else if !rewritten && instr.op == Op::BuildTuple {
+                self.fold_tuple(at, index, consts);
             }
             if let Some(this) = self[at].instrs.get_mut(index)
                 && this.op == Op::Swap
@@ -47,6 +53,7 @@ impl Graph {
             }
             index += 1;
         }
+        Ok(())
     }
 
     /// Lets a jump to a jump go to where that one goes. Whether the instruction has to be looked at
@@ -59,7 +66,12 @@ impl Graph {
             (
                 Op::PopJumpIfNone | Op::PopJumpIfNotNone | Op::PopJumpIfFalse | Op::PopJumpIfTrue,
                 Op::Jump,
-            ) => jump.op,
+            )
+            | (Op::JumpIfFalse, Op::Jump | Op::JumpIfFalse)
+            | (Op::JumpIfTrue, Op::Jump | Op::JumpIfTrue) => jump.op,
+            (Op::JumpIfFalse, Op::JumpIfTrue) | (Op::JumpIfTrue, Op::JumpIfFalse) => {
+                return self.skip_opposite_test(at, jump.target);
+            }
             (Op::Jump | Op::JumpNoInterrupt, Op::Jump) => Op::Jump,
             (Op::Jump | Op::JumpNoInterrupt, Op::JumpNoInterrupt) => jump.op,
             _ => return false,
@@ -77,9 +89,33 @@ impl Graph {
         instrs.push(direct);
         true
     }
+
+    /// A test that jumps to the opposite test goes to what follows that one.
+    fn skip_opposite_test(&mut self, at: BlockIndex, target: BlockIndex) -> bool {
+        let following = self[target].next;
+        match self[at].instrs.last_mut() {
+            Some(last) if following != NONE => {
+                last.target = following;
+                true
+            }
+            _ => false,
+        }
+    }
 }
 
-fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) {
+/// `is` or `in` and `not` become `is not` or `not in`.
+fn invert_test(this: &mut CfgInstr, next: &mut CfgInstr) -> bool {
+    if !matches!(this.op, Op::ContainsOp | Op::IsOp) || next.op != Op::UnaryNot {
+        return false;
+    }
+    next.op = this.op;
+    next.arg = this.arg ^ 1;
+    this.clear();
+    true
+}
+
+/// Whether the pair was one that is rewritten.
+fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) -> bool {
     match (this.op, next.op) {
         (Op::BuildTuple, Op::UnpackSequence) if this.arg == next.arg => match this.arg {
             1 => {
@@ -90,7 +126,7 @@ fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) {
                 this.clear();
                 next.op = Op::Swap;
             }
-            _ => {}
+            _ => return false,
         },
         (Op::StoreFast, Op::StoreFast)
             if this.arg == next.arg && this.loc.line == next.loc.line =>
@@ -122,6 +158,7 @@ fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) {
             this.clear();
             next.clear();
         }
-        _ => {}
+        _ => return false,
     }
+    true
 }

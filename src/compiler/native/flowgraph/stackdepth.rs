@@ -3,6 +3,7 @@
 use super::block::{BlockIndex, ENTRY, Graph};
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::opcode::Op;
 
 impl Graph {
     /// Computes `start_depth` of each block and returns the largest depth.
@@ -24,7 +25,8 @@ impl Graph {
                     return Err(Stop::unsure("internal: stack underflow"));
                 }
                 largest = largest.max(after);
-                if instr.op.has_target() {
+                // `END_ASYNC_FOR` only names its `SEND` (3.14).
+                if instr.op.has_target() && instr.op != Op::EndAsyncForOf {
                     let effect = instr.op.stack_effect(instr.arg, true);
                     let there = depth + effect.ok_or_else(unknown)?;
                     largest = largest.max(there);

@@ -168,11 +168,12 @@ pub fn is_true(pool: &Pool, value: Constant) -> bool {
     }
 }
 
-/// `value[index]` for an integer index.
+/// `value[index]` for an integer or a slice.
 pub fn subscript(pool: &mut Pool, value: Constant, index: Constant) -> Folded {
     let index = match index {
         Constant::Bool(index) => i64::from(index),
         Constant::Int(index) => index,
+        Constant::Slice(parts) => return slice(pool, value, parts),
         _ => return Folded::Not,
     };
     let at = |len: usize| {
@@ -187,19 +188,11 @@ pub fn subscript(pool: &mut Pool, value: Constant, index: Constant) -> Folded {
     let item = match value {
         Constant::Str(sym) => {
             let text = pool.text(sym);
-            at(chars(text)).map(|at| {
-                let mut starts = text
-                    .iter()
-                    .enumerate()
-                    .filter(|&(_, &byte)| byte & 0xC0 != 0x80)
-                    .map(|(start, _)| start)
-                    .skip(at);
-                let start = starts.next().unwrap_or(text.len());
-                let end = starts.next().unwrap_or(text.len());
-                text.get(start..end).unwrap_or_default().to_vec()
-            })
+            at(chars(text))
+                .and_then(|at| char_slices(text).nth(at))
+                .map(<[u8]>::to_vec)
+                .map(|text| Constant::Str(pool.sym_bytes(&text)))
         }
-        .map(|text| Constant::Str(pool.sym_bytes(&text))),
         Constant::Bytes(id) => {
             let bytes = pool.bytes(id);
             at(bytes.len())
@@ -213,6 +206,102 @@ pub fn subscript(pool: &mut Pool, value: Constant, index: Constant) -> Folded {
         _ => None,
     };
     item.map_or(Folded::Not, Folded::Value)
+}
+
+/// The code points of generalized UTF-8.
+fn char_slices(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let is_start = |byte: &u8| byte & 0xC0 != 0x80;
+        let next = rest.iter().skip(1).position(is_start);
+        let (first, after) = rest.split_at_checked(next.map_or(rest.len(), |next| next + 1))?;
+        rest = after;
+        Some(first)
+    })
+}
+
+/// `value[start:stop:step]`
+fn slice(pool: &mut Pool, value: Constant, parts: TupleId) -> Folded {
+    let bounds: Option<Vec<Option<i64>>> = pool
+        .tuple(parts)
+        .iter()
+        .map(|&part| bound(pool, part))
+        .collect();
+    let Some(&[start, stop, step]) = bounds.as_deref() else {
+        return Folded::Not;
+    };
+    let step = step.unwrap_or(1).max(-i64::MAX);
+    if step == 0 {
+        return Folded::Not;
+    }
+    let places = |len: usize| places(len, start, stop, step);
+    match value {
+        Constant::Str(sym) => {
+            let all: Vec<&[u8]> = char_slices(pool.text(sym)).collect();
+            let text: Vec<u8> = places(all.len())
+                .filter_map(|at| all.get(at))
+                .flat_map(|char| char.iter().copied())
+                .collect();
+            Folded::Value(Constant::Str(pool.sym_bytes(&text)))
+        }
+        Constant::Bytes(id) => {
+            let all = pool.bytes(id);
+            let bytes: Vec<u8> = places(all.len())
+                .filter_map(|at| all.get(at).copied())
+                .collect();
+            Folded::Value(Constant::Bytes(pool.intern_bytes(&bytes)))
+        }
+        Constant::Tuple(id) => {
+            let all = pool.tuple(id);
+            let items: Vec<Constant> = places(all.len())
+                .filter_map(|at| all.get(at).copied())
+                .collect();
+            Folded::Value(pool.tuple_constant(&items))
+        }
+        _ => Folded::Not,
+    }
+}
+
+/// A part of a slice, cut to what an index can be; `Some(None)` for the default, `None` for what
+/// is no index.
+fn bound(pool: &Pool, part: Constant) -> Option<Option<i64>> {
+    match part {
+        Constant::None => Some(None),
+        Constant::Bool(value) => Some(Some(i64::from(value))),
+        Constant::Int(value) => Some(Some(value)),
+        Constant::Big(id) if pool.big(id).sign() == num_bigint::Sign::Minus => Some(Some(i64::MIN)),
+        Constant::Big(_) => Some(Some(i64::MAX)),
+        _ => None,
+    }
+}
+
+/// The indices that a slice takes of a sequence.
+fn places(
+    len: usize,
+    start: Option<i64>,
+    stop: Option<i64>,
+    step: i64,
+) -> impl Iterator<Item = usize> {
+    let len = i64::try_from(len).unwrap_or(i64::MAX);
+    // The index before the first one that a step backwards may reach is -1.
+    let (lowest, highest) = if step < 0 { (-1, len - 1) } else { (0, len) };
+    let clip = |at: i64| {
+        let at = if at < 0 { at.saturating_add(len) } else { at };
+        at.clamp(lowest, highest)
+    };
+    let (first, last) = if step < 0 {
+        (highest, lowest)
+    } else {
+        (lowest, highest)
+    };
+    let start = start.map_or(first, clip);
+    let stop = stop.map_or(last, clip);
+    std::iter::successors(Some(start), move |at| at.checked_add(step))
+        .take_while(move |&at| if step < 0 { at > stop } else { at < stop })
+        .filter_map(|at| usize::try_from(at).ok())
 }
 
 /// The constant of a set display: elements that equal an earlier one are dropped.

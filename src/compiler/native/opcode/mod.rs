@@ -2,6 +2,7 @@
 //! versions share.
 
 mod effect;
+mod popped;
 mod table;
 
 pub use table::Op;
@@ -49,6 +50,11 @@ impl OpcodeTable {
 }
 
 impl Op {
+    /// Each instruction of any covered version.
+    pub fn all() -> impl Iterator<Item = Op> {
+        table::ALL.iter().copied()
+    }
+
     /// CPython's name of the opcode.
     pub fn name(self) -> &'static str {
         table::NAMES.get(self as usize).copied().unwrap_or("?")
