@@ -3,6 +3,7 @@
 //! Layers point one way: `cli → mount → fuse → tree/pycache → compiler, store, pyc`.
 //! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled.
 
+pub mod backend;
 pub mod cli;
 pub mod coherence;
 pub mod compileall;

@@ -17,12 +17,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::fail;
 use super::python_choice::{self, Program};
+use crate::backend::{self, Backend};
 use crate::compileall::{
     BadPattern, Exclude, Layout, Options, Outcome, Renaming, Report, StoredCompiler, compile_paths,
     count_sources, parse_file_list,
 };
-use crate::compiler::Compiler;
-use crate::interpreter::{self, Interpreter, Search};
+use crate::interpreter::{self, Search};
 use crate::pyc::{InvalidationMode, Level, Target};
 use crate::store::{self, Store};
 
@@ -42,6 +42,11 @@ pub struct Args {
     /// Compile with this interpreter; the first one given also decides the default of --python.
     #[arg(long, value_name = "PATH")]
     interpreter: Vec<PathBuf>,
+
+    /// Who compiles: auto (natively where possible, else with an interpreter), native or
+    /// interpreter [default: auto].
+    #[arg(long, value_name = "NAME")]
+    backend: Option<backend::Choice>,
 
     /// Keep compiled code in this directory.
     #[arg(long, value_name = "DIR")]
@@ -373,7 +378,7 @@ impl Choice {
     }
 
     /// The backend that asks the chosen interpreters first, then those that are found.
-    fn backend(&mut self, args: &Args, workers: usize) -> Result<Interpreter, UsageError> {
+    fn backend(&mut self, args: &Args, workers: usize) -> Result<Backend, UsageError> {
         // As they were named: a wrapper script stays one.
         let explicit = if args.interpreter.is_empty() {
             self.programs
@@ -383,14 +388,17 @@ impl Choice {
         } else {
             args.interpreter.clone()
         };
-        let backend = Interpreter::open(interpreter::Options {
-            search: Search::of_process(explicit),
-            workers,
-            ..interpreter::Options::default()
-        });
+        let backend = Backend::open(
+            args.backend.unwrap_or_default(),
+            interpreter::Options {
+                search: Search::of_process(explicit),
+                workers,
+                ..interpreter::Options::default()
+            },
+        );
         if self.targets.is_empty() {
             self.targets
-                .push(backend.targets().pop().ok_or(UsageError::NoTarget)?);
+                .push(backend.newest().ok_or(UsageError::NoTarget)?);
         }
         Ok(backend)
     }
@@ -432,7 +440,7 @@ pub fn run(args: Args) -> ExitCode {
 fn compile(args: &Args) -> Result<io::Result<bool>, UsageError> {
     let mut choice = Choice::new(args)?;
     let workers = args.worker_count();
-    let backend = choice.backend(args, workers.get())?;
+    let backend = choice.backend(args, workers.get())?.compiler;
     let mut options = args.options(&choice.targets)?;
     let mut console = Console::new(args.quiet);
     let mut paths = match paths(args) {
@@ -465,12 +473,12 @@ fn compile(args: &Args) -> Result<io::Result<bool>, UsageError> {
         let result = match &store {
             Some(store) => {
                 let stored =
-                    StoredCompiler::new(&backend, store, target).ok_or_else(not_covered)?;
+                    StoredCompiler::new(backend.as_ref(), store, target).ok_or_else(not_covered)?;
                 compile_paths(&paths, options, &stored, &mut console)
             }
             None => {
                 backend.build(target).ok_or_else(not_covered)?;
-                compile_paths(&paths, options, &backend, &mut console)
+                compile_paths(&paths, options, backend.as_ref(), &mut console)
             }
         };
         match result {

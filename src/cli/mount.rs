@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::backend;
 use crate::mount::{self, Options};
 
 /// The arguments of `pycfs mount`.
@@ -11,7 +12,7 @@ pub struct Args {
     /// Stay in the foreground and log to standard error.
     #[arg(short = 'f', long)]
     foreground: bool,
-    /// Mount options, comma-separated (docs/CONFIGURATION.md).
+    /// Mount options, comma-separated (docs/OPERATION.md).
     #[arg(short = 'o', long = "options", value_name = "OPTS")]
     options: Vec<OsString>,
     /// The store's directory.
@@ -26,6 +27,9 @@ pub struct Args {
     /// timestamp, checked-hash or unchecked-hash.
     #[arg(long, value_name = "MODE")]
     invalidation_mode: Option<String>,
+    /// Who compiles: auto (natively where possible), native or interpreter.
+    #[arg(long, value_name = "NAME")]
+    backend: Option<backend::Choice>,
     /// A Python interpreter to compile with (may be repeated); others are found by themselves.
     #[arg(long = "interpreter", value_name = "PATH")]
     interpreters: Vec<PathBuf>,
@@ -65,6 +69,7 @@ fn options(args: &Args) -> Result<Options, mount::Error> {
             .parse()
             .map_err(|error| mount::Error::Usage(format!("{error}")))?;
     }
+    options.backend = args.backend.unwrap_or(options.backend);
     options.store = args.store.clone().or(options.store);
     options.log = args.log.clone().or(options.log);
     options

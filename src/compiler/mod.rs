@@ -4,10 +4,13 @@
 //! interpreter would marshal in a fresh process, or a refusal. Never a third thing.
 //! Nothing of the source is executed.
 
+mod fallback;
 pub mod native;
 
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use fallback::Fallback;
 
 use crate::pyc::{Level, Target, Template};
 
@@ -48,6 +51,9 @@ pub enum Refusal {
     /// `py_compile` puts in its `PyCompileError` when the job asked to explain, else one line.
     #[error("{0}")]
     Rejected(String),
+    /// This compiler does not know what CPython would make of the source; another one may.
+    #[error("unsure: {0}")]
+    Unsure(String),
     /// No backend makes code for this target.
     #[error("no compiler for CPython {0}")]
     NotCovered(Target),
@@ -68,7 +74,8 @@ impl Refusal {
     pub fn is_about_source(&self) -> bool {
         match self {
             Refusal::Rejected(_) => true,
-            Refusal::NotCovered(_)
+            Refusal::Unsure(_)
+            | Refusal::NotCovered(_)
             | Refusal::TimedOut(_)
             | Refusal::Died(_)
             | Refusal::Failed(_) => false,

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Error;
+use crate::backend;
 use crate::coherence::Mode;
 use crate::pyc::{InvalidationMode, Target};
 
@@ -36,6 +37,8 @@ pub struct Options {
     pub coherence: Option<Mode>,
     /// How long an answer may be used that no event takes back; `None` for the mode's own.
     pub lease: Option<Duration>,
+    /// Who compiles.
+    pub backend: backend::Choice,
     /// Interpreters to use before those that are found.
     pub interpreters: Vec<PathBuf>,
     /// Whether imported modules are compiled before anybody asks for them.
@@ -65,6 +68,7 @@ impl Options {
             mode: InvalidationMode::Timestamp,
             coherence: None,
             lease: None,
+            backend: backend::Choice::default(),
             interpreters: Vec::new(),
             ahead: true,
             targets: Vec::new(),
@@ -135,6 +139,11 @@ impl Options {
                 }
             }
             "lease" => self.lease = Some(parse_duration(&text(required()?)).map_err(Error::Usage)?),
+            "backend" => {
+                self.backend = text(required()?)
+                    .parse()
+                    .map_err(|error| Error::Usage(format!("{error}")))?;
+            }
             "interpreter" => self.interpreters.push(PathBuf::from(required()?)),
             "python" => self.targets = parse_targets(&text(required()?))?,
             "threads" => {
@@ -188,7 +197,7 @@ impl Options {
                     || other.starts_with("comment") => {}
             other => {
                 return Err(Error::Usage(format!(
-                    "unknown mount option '{other}'; docs/CONFIGURATION.md lists those there are"
+                    "unknown mount option '{other}'; docs/OPERATION.md lists those there are"
                 )));
             }
         }

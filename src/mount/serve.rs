@@ -17,11 +17,11 @@ use super::mountinfo::{self, Entry, FILESYSTEM_TYPE};
 use super::options::Options;
 use super::status::Sources;
 use super::{logging, notify};
+use crate::backend::Backend;
 use crate::coherence::{self, Coherence, Mode};
-use crate::compiler::Compiler;
 use crate::control::{Request, Server};
 use crate::fuse::Session;
-use crate::interpreter::{self, Interpreter, Search};
+use crate::interpreter::{self, Search};
 use crate::operations::Operations;
 use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
@@ -44,30 +44,39 @@ pub(super) fn serve(
     raise_descriptor_limit();
     let coherence = coherence_of(&root, &options);
     let store = open_store(&options)?;
-    let backend = Arc::new(Interpreter::open(interpreter::Options {
-        search: Search::of_process(options.interpreters.clone()),
-        ..interpreter::Options::default()
-    }));
+    let backend = Backend::open(
+        options.backend,
+        interpreter::Options {
+            search: Search::of_process(options.interpreters.clone()),
+            ..interpreter::Options::default()
+        },
+    );
     let (synthesis, threads) = Synthesis::start(
-        Arc::clone(&backend) as Arc<dyn Compiler>,
+        Arc::clone(&backend.compiler),
         Arc::clone(&store),
         place.mount_point.as_os_str(),
-        synthesis_options(&options, backend.as_ref()),
+        synthesis_options(&options, &backend),
     )
     .map_err(Error::system("start the threads"))?;
-    let workers = Arc::clone(&backend);
+    let workers = backend.interpreter.clone();
     let operations = Arc::new(Operations::new(
         root,
         synthesis,
         coherence.clone(),
         place.own.clone(),
-        move |process| workers.is_worker(process),
+        move |process| {
+            workers
+                .as_ref()
+                .is_some_and(|workers| workers.is_worker(process))
+        },
     ));
 
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::system("handle signals"))?;
     let attached = attach(&place.source, &place.mount_point, &options)?;
-    backend.set_hidden(vec![place.mount_point.clone()]);
+    if let Some(interpreter) = &backend.interpreter {
+        interpreter.set_hidden(vec![place.mount_point.clone()]);
+    }
     let session = Session::new(Arc::clone(&operations), attached.device, options.threads).map_err(
         |cause| {
             let _ = detach(&attached.entry, true);
@@ -91,6 +100,7 @@ pub(super) fn serve(
         options: options.clone(),
         coherence,
         compiler: backend,
+        compiler: Arc::clone(&backend.compiler),
         store: Arc::clone(&store),
         operations,
         counts: session.counts(),
@@ -238,15 +248,10 @@ fn open_store(options: &Options) -> Result<Arc<Store>, Error> {
     Ok(Store::open(settings))
 }
 
-fn synthesis_options(options: &Options, backend: &dyn Compiler) -> pycache::Options {
+fn synthesis_options(options: &Options, backend: &Backend) -> pycache::Options {
     let default = pycache::Options::default();
     let listed = match options.targets.as_slice() {
-        [] => backend
-            .targets()
-            .into_iter()
-            .next_back()
-            .into_iter()
-            .collect(),
+        [] => backend.newest().into_iter().collect(),
         targets => targets.to_vec(),
     };
     pycache::Options {

@@ -146,7 +146,7 @@ impl Operations {
             Absent::NoSource(_)
             | Absent::NoCompiler
             | Absent::Unsettled
-            | Absent::Refused(Refusal::Rejected(_)) => {
+            | Absent::Refused(Refusal::Rejected(_) | Refusal::Unsure(_)) => {
                 log::debug!("{} is absent: {reason}", name.display());
                 Error::new("synthesize", Errno::NOENT)
             }

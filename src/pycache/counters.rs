@@ -52,6 +52,8 @@ counters! {
     absent_no_compiler,
     /// Absent: the interpreter rejects the source.
     absent_rejected,
+    /// Absent: no compiler knows what CPython makes of the source.
+    absent_unsure,
     /// Absent: the compile took too long.
     absent_timed_out,
     /// Absent: the compiler died or failed.
@@ -78,6 +80,7 @@ impl Counters {
                 &self.absent_no_compiler
             }
             Absent::Refused(Refusal::Rejected(_)) => &self.absent_rejected,
+            Absent::Refused(Refusal::Unsure(_)) => &self.absent_unsure,
             Absent::Refused(Refusal::TimedOut(_)) => &self.absent_timed_out,
             Absent::Refused(Refusal::Died(_) | Refusal::Failed(_)) => &self.absent_failed,
             Absent::Deadline => &self.absent_deadline,

@@ -22,8 +22,9 @@ use pycfs::pyc::Target;
 
 /// One working CPython for each covered version that this machine has, oldest first.
 ///
-/// Looked for, in this order: `python3.X` on PATH, `$PYENV_ROOT/versions/*/bin/python3.X`,
-/// `$PYCFS_REFERENCES/bin/python3.X` (default `/opt/pycfs-references`). Says for each version that
+/// Looked for, in this order: `$PYCFS_REFERENCES/bin/python3.X` (default `/opt/pycfs-references`;
+/// the patch releases whose bytes the native compiler makes), `python3.X` on PATH,
+/// `$PYENV_ROOT/versions/*/bin/python3.X`. Says for each version that
 /// is missing that it is skipped; the caller tests the others.
 pub fn interpreters() -> Vec<(Target, PathBuf)> {
     let found = interpreters_quietly();
@@ -61,7 +62,8 @@ pub fn references() -> PathBuf {
 fn find_interpreter(target: Target) -> Option<PathBuf> {
     let name = format!("python{target}");
     let path = env::var_os("PATH").unwrap_or_default();
-    let mut candidates: Vec<PathBuf> = env::split_paths(&path).map(|dir| dir.join(&name)).collect();
+    let mut candidates = vec![references().join("bin").join(&name)];
+    candidates.extend(env::split_paths(&path).map(|dir| dir.join(&name)));
     if let Some(root) = env::var_os("PYENV_ROOT") {
         let mut versions: Vec<PathBuf> = std::fs::read_dir(Path::new(&root).join("versions"))
             .map(|entries| entries.flatten().map(|entry| entry.path()).collect())
@@ -69,7 +71,6 @@ fn find_interpreter(target: Target) -> Option<PathBuf> {
         versions.sort();
         candidates.extend(versions.iter().map(|dir| dir.join("bin").join(&name)));
     }
-    candidates.push(references().join("bin").join(&name));
     candidates
         .iter()
         .filter(|candidate| candidate.is_file())

@@ -29,12 +29,11 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
 
 fn refusal(stop: Stop, job: &Job) -> Refusal {
     match stop {
-        Stop::Unsure(why) => failed(format_args!("unsure: {why}")),
+        Stop::Unsure(why) => Refusal::Unsure(why),
         // The text with the source line and the carets is the interpreter's business.
-        Stop::Rejected(error) if job.explain.is_some() => failed(format_args!(
-            "unsure: the text of the error: {}",
-            error.message
-        )),
+        Stop::Rejected(error) if job.explain.is_some() => {
+            Refusal::Unsure(format!("the text of the error: {}", error.message))
+        }
         Stop::Rejected(error) => {
             let line = error.loc.map(|loc| format!(" (line {})", loc.line));
             let line = line.unwrap_or_default();
@@ -146,7 +145,7 @@ mod tests {
             format!("if x: pass\n{}", "elif x: pass\n".repeat(50_000)),
         ] {
             match NativeCompiler.compile(&job(&source)) {
-                Ok(_) | Err(Refusal::Rejected(_) | Refusal::Failed(_)) => {}
+                Ok(_) | Err(Refusal::Rejected(_) | Refusal::Unsure(_)) => {}
                 Err(other) => panic!("{other}"),
             }
         }
