@@ -600,3 +600,53 @@ fn a_10_mb_source_is_served() {
     assert!(pyc_of(&mounted.mount_point().join("big.py"), target, Level::O0).exists());
     assert_eq!(value(&interpreter, mounted.mount_point(), "big"), "9");
 }
+
+/// What the native compiler covers now, newest first, with a reference that reads it.
+fn natively_covered() -> Vec<(Target, PathBuf)> {
+    use pycfs::compiler::Compiler;
+    let covered = pycfs::compiler::native::backend::NativeCompiler.targets();
+    let mut found = interpreters();
+    found.retain(|(target, _)| covered.contains(target));
+    found.reverse();
+    found
+}
+
+#[test]
+fn without_any_interpreter_the_native_compiler_serves_what_it_covers() {
+    let Some(mounted) = Mounted::new(&["--backend", "native"]) else {
+        return;
+    };
+    mounted.write("pkg/__init__.py", "from .sub import value\n");
+    mounted.write("pkg/sub.py", "value = 1234\n");
+    // A charset that only an interpreter decodes.
+    mounted.write("unsure.py", "# coding: euc-jp\nvalue = 1\n");
+    for (target, interpreter) in natively_covered() {
+        assert_eq!(
+            value(&interpreter, mounted.mount_point(), "pkg"),
+            "1234",
+            "{target}"
+        );
+        for name in ["pkg/__init__.py", "pkg/sub.py"] {
+            assert!(pyc_of(&mounted.mount_point().join(name), target, Level::O0).exists());
+        }
+        let before = mounted.count("/synthesis/absent_unsure");
+        assert!(!pyc_of(&mounted.mount_point().join("unsure.py"), target, Level::O0).exists());
+        assert_eq!(mounted.count("/synthesis/absent_unsure"), before + 1);
+    }
+}
+
+#[test]
+fn what_the_native_compiler_is_unsure_of_an_interpreter_compiles() {
+    let Some(mounted) = Mounted::new(&[]) else {
+        return;
+    };
+    mounted.write("unsure.py", b"# coding: euc-jp\nvalue = '\xa4\xa2'\n");
+    for (target, interpreter) in natively_covered() {
+        assert!(
+            pyc_of(&mounted.mount_point().join("unsure.py"), target, Level::O0).exists(),
+            "{target}"
+        );
+        let shown = value(&interpreter, mounted.mount_point(), "unsure");
+        assert_eq!(shown, "\u{3042}", "{target}");
+    }
+}

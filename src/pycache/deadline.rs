@@ -28,11 +28,13 @@ impl Pending {
         })
     }
 
-    /// Answers, unless that happened already. Says whether this call was the one.
-    pub fn answer(&self, result: Result<Arc<Pyc>, Absent>) -> bool {
+    /// Answers, unless that happened already. `first` is called before the answer is given: whoever
+    /// has the answer finds what it did done. Says whether this call was the one.
+    pub fn answer(&self, result: Result<Arc<Pyc>, Absent>, first: impl FnOnce()) -> bool {
         let done = self.done.lock().take();
         match done {
             Some(done) => {
+                first();
                 done(result);
                 true
             }
@@ -104,7 +106,7 @@ impl Clock {
         }
     }
 
-    /// Serves deadlines until [`Clock::stop`]; `missed` is called for each that was missed.
+    /// Serves deadlines until [`Clock::stop`]; `missed` is called for each that is missed.
     pub fn run(&self, missed: impl Fn()) {
         let mut alarms = self.alarms.lock();
         loop {
@@ -116,9 +118,7 @@ impl Clock {
                     break;
                 };
                 parking_lot::MutexGuard::unlocked(&mut alarms, || {
-                    if alarm.pending.answer(Err(Absent::Deadline)) {
-                        missed();
-                    }
+                    alarm.pending.answer(Err(Absent::Deadline), &missed);
                 });
             }
             if alarms.stopped {
@@ -161,7 +161,7 @@ mod tests {
         let answer = receiver.recv_timeout(Duration::from_secs(5)).unwrap();
         assert_eq!(answer, Err(Absent::Deadline));
         assert!(
-            !pending.answer(Err(Absent::Busy)),
+            !pending.answer(Err(Absent::Busy), || ()),
             "a second answer is not given"
         );
         clock.stop();

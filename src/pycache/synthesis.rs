@@ -419,11 +419,11 @@ impl Synthesis {
 
     fn answer(&self, pending: &Pending, answer: Answer) {
         let reason = answer.as_ref().err().cloned();
-        if pending.answer(answer)
-            && let Some(reason) = reason
-        {
-            self.counters.absent(&reason);
-        }
+        pending.answer(answer, || {
+            if let Some(reason) = reason {
+                self.counters.absent(&reason);
+            }
+        });
     }
 
     /// The source's version now, what is known of it, and its bytes if they had to be read.

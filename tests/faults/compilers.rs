@@ -13,6 +13,9 @@ use crate::common::background::{
 use crate::common::mounted::pycfs;
 use crate::readers::{Modules, newest, under_readers};
 
+/// The native compiler would leave the workers without work.
+const BY_INTERPRETERS: [&str; 2] = ["-o", "backend=interpreter"];
+
 /// Sends a signal to every worker of a daemon; how many there were.
 fn signal_workers(daemon: u32, which: Signal) -> usize {
     let workers = children(daemon);
@@ -32,7 +35,7 @@ fn workers_killed_during_and_between_jobs_are_never_an_error_of_a_reader() {
     let Some(modules) = Modules::write(&it, "m", 300) else {
         return;
     };
-    let daemon = it.mount(&[]);
+    let daemon = it.mount(&BY_INTERPRETERS);
     let tally = under_readers(&modules, |tally| {
         let mut killed = 0;
         while killed < 20 {
@@ -62,7 +65,7 @@ fn a_stopped_worker_costs_its_job_no_more_than_the_deadline_and_is_replaced() {
     let Some(modules) = Modules::write(&it, "m", 24) else {
         return;
     };
-    let daemon = it.mount(&["-o", "deadline=1s,compile_timeout=3s"]);
+    let daemon = it.mount(&["-o", "backend=interpreter,deadline=1s,compile_timeout=3s"]);
     assert!(modules.read(0), "a worker is there");
     assert!(signal_workers(daemon, Signal::STOP) > 0);
     let start = Instant::now();
@@ -112,7 +115,12 @@ fn an_interpreter_that_hangs_makes_entries_absent_within_the_deadline() {
         command
             .env("PATH", "/nonexistent")
             .env("PYENV_ROOT", "/nonexistent")
-            .args(["-o", "deadline=1s", "--interpreter", &program])
+            .args([
+                "-o",
+                "backend=interpreter,deadline=1s",
+                "--interpreter",
+                &program,
+            ])
             .args([it.source(), it.mount_point()]);
         let start = Instant::now();
         ends_with(0, &mut command);
@@ -156,7 +164,7 @@ fn an_interpreter_that_is_named_and_hangs_does_not_delay_the_others() {
         return;
     };
     let program = script(&it, "silent", "#!/bin/sh\nexec sleep 1000\n");
-    it.mount(&["--interpreter", &program]);
+    it.mount(&["-o", "backend=interpreter", "--interpreter", &program]);
     eventually("all entries are there", || {
         modules.read_all() == modules.right.len()
     });
@@ -170,7 +178,7 @@ fn a_daemon_killed_under_readers_leaves_them_enotconn_and_no_worker() {
     let Some(modules) = Modules::write(&it, "m", 50) else {
         return;
     };
-    let daemon = it.mount(&[]);
+    let daemon = it.mount(&BY_INTERPRETERS);
     assert_eq!(modules.read_all(), 50);
     let workers = children(daemon);
     assert!(!workers.is_empty());
@@ -200,6 +208,6 @@ fn a_daemon_killed_under_readers_leaves_them_enotconn_and_no_worker() {
     eventually("its workers have ended", || {
         workers.iter().all(|pid| !is_running(*pid))
     });
-    it.mount(&[]);
+    it.mount(&BY_INTERPRETERS);
     assert_eq!(modules.read_all(), 50);
 }
