@@ -99,7 +99,6 @@ pub(super) fn serve(
         follows: place.follow,
         options: options.clone(),
         coherence,
-        compiler: backend,
         compiler: Arc::clone(&backend.compiler),
         store: Arc::clone(&store),
         operations,
