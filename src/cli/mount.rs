@@ -12,6 +12,12 @@ pub struct Args {
     /// Stay in the foreground and log to standard error.
     #[arg(short = 'f', long)]
     foreground: bool,
+    /// Replace a pycfs mount that is there already, without a gap for those who use it.
+    #[arg(long)]
+    replace: bool,
+    /// Start the daemon again whenever it dies; its users wait meanwhile.
+    #[arg(long)]
+    supervise: bool,
     /// Mount options, comma-separated (docs/OPERATION.md).
     #[arg(short = 'o', long = "options", value_name = "OPTS")]
     options: Vec<OsString>,
@@ -45,7 +51,13 @@ pub struct Args {
 /// Mounts; the exit code is mount(8)'s.
 pub fn run(args: Args) -> u8 {
     match options(&args) {
-        Ok(options) => mount::mount(&args.source, &args.mount_point, options, args.foreground),
+        Ok(options) => mount::mount(
+            &args.source,
+            &args.mount_point,
+            options,
+            args.foreground,
+            args.replace,
+        ),
         Err(error) => {
             eprintln!("pycfs: {error}");
             error.exit_code()
@@ -70,6 +82,7 @@ fn options(args: &Args) -> Result<Options, mount::Error> {
             .map_err(|error| mount::Error::Usage(format!("{error}")))?;
     }
     options.backend = args.backend.unwrap_or(options.backend);
+    options.supervise |= args.supervise;
     options.store = args.store.clone().or(options.store);
     options.log = args.log.clone().or(options.log);
     options

@@ -43,6 +43,7 @@ fn call(arguments: &[OsString]) -> Result<u8, mount::Error> {
         Path::new(mount_point),
         options,
         false,
+        false,
     ))
 }
 

@@ -8,5 +8,5 @@ mod place;
 mod server;
 
 pub use client::{Failure, ask, ask_pid};
-pub use place::socket_of;
+pub use place::{private_directory, socket_of};
 pub use server::{Request, Server};

@@ -6,6 +6,8 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::server::make_private;
+
 /// The directory of this user's sockets: `/run/pycfs` for root, else below `$XDG_RUNTIME_DIR`,
 /// else one in `/tmp` that carries the user id.
 pub fn directory() -> PathBuf {
@@ -17,6 +19,13 @@ pub fn directory() -> PathBuf {
         Some(runtime) if runtime.is_absolute() => runtime.join("pycfs"),
         _ => temporary(user.as_raw()),
     }
+}
+
+/// The directory of this user's sockets, which nobody else can enter; made if it is missing.
+pub fn private_directory() -> std::io::Result<PathBuf> {
+    let path = directory();
+    make_private(&path)?;
+    Ok(path)
 }
 
 fn temporary(user: u32) -> PathBuf {

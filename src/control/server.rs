@@ -21,6 +21,8 @@ pub enum Request {
     Collect(Option<u64>),
     /// Check every blob of the store.
     Verify,
+    /// Another daemon's mount takes the place of this one's: unmount nothing from now on.
+    Retire,
 }
 
 impl Request {
@@ -31,6 +33,7 @@ impl Request {
             Request::Collect(None) => "gc".to_owned(),
             Request::Collect(Some(bytes)) => format!("gc {bytes}"),
             Request::Verify => "verify".to_owned(),
+            Request::Retire => "retire".to_owned(),
         }
     }
 
@@ -39,9 +42,14 @@ impl Request {
         match line.trim().split_once(' ') {
             Some(("gc", bytes)) => Some(Request::Collect(Some(bytes.parse().ok()?))),
             Some(_) => None,
-            None => [Request::Status, Request::Collect(None), Request::Verify]
-                .into_iter()
-                .find(|request| request.line() == line.trim()),
+            None => [
+                Request::Status,
+                Request::Collect(None),
+                Request::Verify,
+                Request::Retire,
+            ]
+            .into_iter()
+            .find(|request| request.line() == line.trim()),
         }
     }
 }
@@ -160,7 +168,7 @@ fn take_turn(socket: &Path) -> io::Result<File> {
 }
 
 /// Makes a directory that only this user can enter, or checks that it is one.
-fn make_private(path: &Path) -> io::Result<()> {
+pub(super) fn make_private(path: &Path) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}
@@ -189,6 +197,7 @@ mod tests {
             Request::Collect(Some(0)),
             Request::Collect(Some(u64::MAX)),
             Request::Verify,
+            Request::Retire,
         ] {
             assert_eq!(
                 Request::parse(&format!("{}\n", request.line())),

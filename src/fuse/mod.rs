@@ -7,6 +7,8 @@ mod convert;
 mod counts;
 mod filesystem;
 mod session;
+mod turn_away;
 
 pub use counts::{Counts, Operation};
 pub use session::Session;
+pub use turn_away::turn_away;

@@ -17,11 +17,13 @@ pub struct Session {
 
 impl Session {
     /// Shakes hands on the descriptor of a mount that was just made. The kernel checks who may
-    /// use it, so every request that arrives is served.
+    /// use it, so every request that arrives is served. `share` makes all threads use this one
+    /// connection, which costs them some time to take turns.
     pub fn new(
         operations: Arc<Operations>,
         device: OwnedFd,
         threads: usize,
+        share: bool,
     ) -> io::Result<Session> {
         let counts = Arc::new(Counts::default());
         let adapter = Adapter {
@@ -30,7 +32,7 @@ impl Session {
         };
         let mut config = Config::default();
         config.n_threads = Some(threads.max(1));
-        config.clone_fd = true;
+        config.clone_fd = !share;
         let session = fuser::Session::from_fd(adapter, device, SessionACL::All, config)?;
         Ok(Session { session, counts })
     }

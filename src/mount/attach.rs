@@ -1,7 +1,14 @@
-//! The mount itself: `mount(2)` as root, else through the set-uid program fusermount3.
+//! The mount itself: by system calls as root, else through the set-uid program fusermount3.
+//!
+//! As root a mount is first made without a place, so that the session can shake hands with the
+//! kernel before anybody sees it; it then goes to its place, or beneath a mount that it replaces.
 
 use rustix::fs::{Mode, OFlags};
-use rustix::mount::MountFlags;
+use rustix::io::Errno;
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MountFlags, MoveMountFlags, OpenTreeFlags,
+    UnmountFlags,
+};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
     recvmsg, socketpair,
@@ -17,27 +24,94 @@ use std::process::{Command, Stdio};
 use super::error::Error;
 use super::mountinfo::{self, Entry, FILESYSTEM_TYPE};
 use super::options::Options;
+use super::predecessor::Predecessor;
+use crate::control;
 
-/// A mount that was made and is not served yet.
-pub struct Attached {
+/// A mount that is not served yet.
+pub struct Connected {
     /// The connection to the kernel.
     pub device: OwnedFd,
-    /// The mount's line in the mount table, to know it again.
-    pub entry: Entry,
+    /// What is to be put at its place.
+    pub mount: Unplaced,
 }
 
-/// Mounts. From here on the mount point blocks its users until the session answers.
-pub fn attach(source: &Path, mount_point: &Path, options: &Options) -> Result<Attached, Error> {
-    let device = if rustix::process::geteuid().is_root() {
-        by_system_call(source, mount_point, options)?
-    } else {
-        by_fusermount(source, mount_point, options)?
+/// A mount that may have no place yet. Dropped, it is gone, unless fusermount3 made it.
+pub enum Unplaced {
+    /// Made by system calls, at no place.
+    Detached(OwnedFd),
+    /// Made by fusermount3, which puts it at its place at once: it blocks its users until the
+    /// session answers.
+    Attached,
+}
+
+/// Opens a new connection to the kernel.
+pub fn open_device() -> Result<OwnedFd, Error> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC;
+    rustix::fs::open("/dev/fuse", flags, Mode::empty()).map_err(|errno| Error::Device(errno.into()))
+}
+
+/// Makes the mount, on `device` if that is given (root only).
+pub fn connect(
+    source: &Path,
+    mount_point: &Path,
+    options: &Options,
+    device: Option<OwnedFd>,
+) -> Result<Connected, Error> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Connected {
+            device: by_fusermount(source, mount_point, options)?,
+            mount: Unplaced::Attached,
+        });
+    }
+    let device = match device {
+        Some(device) => device,
+        None => open_device()?,
     };
-    let entry = mountinfo::topmost(mount_point)
-        .map_err(Error::system("read the mount table"))?
-        .filter(|entry| entry.kind == FILESYSTEM_TYPE)
-        .ok_or_else(|| failed(mount_point, "the mount is not in the mount table"))?;
-    Ok(Attached { device, entry })
+    let mount = if fits(source, options) {
+        by_new_calls(source, &device, options).map_err(io::Error::from)
+    } else {
+        by_mount_call(source, &device, options)
+    }
+    .map_err(|error| failed(mount_point, error))?;
+    Ok(Connected {
+        device,
+        mount: Unplaced::Detached(mount),
+    })
+}
+
+/// Puts a mount whose session answers at its place; the predecessor's users change over to it.
+pub fn place(
+    mount: Unplaced,
+    mount_point: &Path,
+    predecessor: Option<Predecessor>,
+) -> Result<Entry, Error> {
+    let missing = || failed(mount_point, "the mount is not in the mount table");
+    let table = |result: io::Result<Option<Entry>>| {
+        result
+            .map_err(Error::system("read the mount table"))?
+            .filter(|entry| entry.kind == FILESYSTEM_TYPE)
+            .ok_or_else(missing)
+    };
+    let mount = match mount {
+        Unplaced::Detached(mount) => mount,
+        Unplaced::Attached => return table(mountinfo::topmost(mount_point)),
+    };
+    let id = mountinfo::id_of(&mount).map_err(Error::system("read the mount's id"))?;
+    match predecessor {
+        None => rustix::mount::move_mount(
+            &mount,
+            c"",
+            rustix::fs::CWD,
+            mount_point,
+            MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+        .map_err(|errno| failed(mount_point, io::Error::from(errno)))?,
+        Some(predecessor) => {
+            predecessor.put_beneath(&mount)?;
+            predecessor.take_off()?;
+        }
+    }
+    table(mountinfo::by_id(id))
 }
 
 fn failed(mount_point: &Path, cause: impl ToString) -> Error {
@@ -47,10 +121,45 @@ fn failed(mount_point: &Path, cause: impl ToString) -> Error {
     }
 }
 
-fn by_system_call(source: &Path, mount_point: &Path, options: &Options) -> Result<OwnedFd, Error> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC;
-    let device = rustix::fs::open("/dev/fuse", flags, Mode::empty())
-        .map_err(|errno| Error::Device(errno.into()))?;
+/// Whether `fsconfig` takes the source's path and the labels: it takes strings of 255 bytes.
+fn fits(source: &Path, options: &Options) -> bool {
+    const LONGEST: usize = 255;
+    let mut all = options.labels.iter().map(OsString::as_os_str);
+    source.as_os_str().len() <= LONGEST && all.all(|label| label.len() <= LONGEST)
+}
+
+fn by_new_calls(source: &Path, device: &OwnedFd, options: &Options) -> Result<OwnedFd, Errno> {
+    use rustix::mount::{fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen};
+    const DIRECTORY: &str = "40000";
+    let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&context, "source", source)?;
+    fsconfig_set_string(&context, "subtype", "pycfs")?;
+    fsconfig_set_string(&context, "fd", device.as_raw_fd().to_string())?;
+    fsconfig_set_string(&context, "rootmode", DIRECTORY)?;
+    fsconfig_set_string(&context, "user_id", "0")?;
+    fsconfig_set_string(&context, "group_id", "0")?;
+    fsconfig_set_flag(&context, "default_permissions")?;
+    fsconfig_set_flag(&context, "ro")?;
+    if options.allow_other {
+        fsconfig_set_flag(&context, "allow_other")?;
+    }
+    for label in &options.labels {
+        let label = label.as_bytes();
+        let at = label.iter().position(|byte| *byte == b'=');
+        let (name, value) = label.split_at(at.unwrap_or(label.len()));
+        let value = value.get(1..).unwrap_or_default();
+        fsconfig_set_string(&context, OsStr::from_bytes(name), OsStr::from_bytes(value))?;
+    }
+    fsconfig_create(&context)?;
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_RDONLY;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOSUID, !options.suid);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NODEV, !options.dev);
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, !options.exec);
+    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}
+
+/// `mount(2)`, whose strings may be longer, at a private place from which the mount is then lifted.
+fn by_mount_call(source: &Path, device: &OwnedFd, options: &Options) -> io::Result<OwnedFd> {
     const DIRECTORY: u32 = 0o40000;
     let mut data = format!(
         "fd={},rootmode={DIRECTORY:o},user_id=0,group_id=0,default_permissions",
@@ -64,15 +173,22 @@ fn by_system_call(source: &Path, mount_point: &Path, options: &Options) -> Resul
         data.push(b',');
         data.extend_from_slice(&quoted(label));
     }
-    let data = CString::new(data)
-        .map_err(|_| Error::Usage("a mount option contains a NUL byte".to_owned()))?;
+    let data = CString::new(data)?;
     let mut flags = MountFlags::RDONLY;
     flags.set(MountFlags::NOSUID, !options.suid);
     flags.set(MountFlags::NODEV, !options.dev);
     flags.set(MountFlags::NOEXEC, !options.exec);
-    rustix::mount::mount(source, mount_point, FILESYSTEM_TYPE, flags, data.as_c_str())
-        .map_err(|errno| failed(mount_point, io::Error::from(errno)))?;
-    Ok(device)
+    let place = control::private_directory()?.join(format!("place-{}", std::process::id()));
+    std::fs::create_dir(&place)?;
+    let lifted = rustix::mount::mount(source, &place, FILESYSTEM_TYPE, flags, data.as_c_str())
+        .and_then(|()| {
+            let clone = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+            let lifted = rustix::mount::open_tree(rustix::fs::CWD, &place, clone);
+            rustix::mount::unmount(&place, UnmountFlags::DETACH)?;
+            lifted
+        });
+    std::fs::remove_dir(&place)?;
+    Ok(lifted?)
 }
 
 /// A label whose value has commas, in the double quotes that the kernel's parser wants.

@@ -12,21 +12,108 @@ use std::path::Path;
 
 use super::error::Error;
 use super::options::Options;
-use super::serve;
+use super::place::Place;
+use super::serve::serve;
+use super::supervise::supervise;
+use super::{logging, notify};
 use crate::sys::daemon::{Fork, close_inherited, fork};
 
 /// The exit code of mount(8) for a bug in the program.
 const INTERNAL_ERROR: u8 = 4;
 
 /// Mounts `source` on `mount_point` and returns the exit code: in the foreground when the mount
-/// has ended, else as soon as it answers.
-pub fn mount(source: &Path, mount_point: &Path, options: Options, foreground: bool) -> u8 {
+/// has ended, else as soon as it answers. With `replace`, a mount of ours that is there already is
+/// replaced without a gap, else that is an error unless its daemon has died.
+pub fn mount(
+    source: &Path,
+    mount_point: &Path,
+    options: Options,
+    foreground: bool,
+    replace: bool,
+) -> u8 {
+    let call = Call {
+        source,
+        mount_point,
+        options,
+        replace,
+    };
     if foreground {
-        return report(serve::serve(source, mount_point, options, true, || {}));
+        return report(call.serve(&Caller::in_foreground()));
     }
-    match in_background(source, mount_point, options) {
+    match in_background(call) {
         Ok(code) => code,
         Err(error) => report(Err(error)),
+    }
+}
+
+/// What to mount where and how.
+struct Call<'a> {
+    source: &'a Path,
+    mount_point: &'a Path,
+    options: Options,
+    replace: bool,
+}
+
+impl Call<'_> {
+    /// Mounts, and returns when the mount is gone.
+    fn serve(self, caller: &Caller) -> Result<(), Error> {
+        let foreground = caller.in_foreground;
+        logging::start(foreground, self.options.log.as_deref())?;
+        let place = Place::find(self.source, self.mount_point, self.replace)?;
+        if self.options.supervise {
+            return supervise(place, self.options, caller);
+        }
+        serve(place, None, self.options, foreground, |_| caller.ready())
+    }
+}
+
+/// The process that waits for the result, if any does.
+pub(super) struct Caller {
+    /// Whether this process is the one that was called.
+    pub in_foreground: bool,
+    pipe: RefCell<Option<File>>,
+}
+
+impl Caller {
+    fn in_foreground() -> Caller {
+        Caller {
+            in_foreground: true,
+            pipe: RefCell::new(None),
+        }
+    }
+
+    fn at(pipe: File) -> Caller {
+        Caller {
+            in_foreground: false,
+            pipe: RefCell::new(Some(pipe)),
+        }
+    }
+
+    /// The mount answers.
+    pub fn ready(&self) {
+        if !self.in_foreground {
+            leave_terminal();
+        }
+        notify::ready();
+        self.tell(&[0]);
+    }
+
+    /// Closes the way to the caller: in another process than the one that is to report.
+    pub fn let_go(&self) {
+        drop(self.pipe.take());
+    }
+
+    fn failed(&self, error: &Error) {
+        let mut message = vec![error.exit_code()];
+        message.extend_from_slice(error.to_string().as_bytes());
+        self.tell(&message);
+    }
+
+    /// The pipe is closed with the message, since the caller reads to its end.
+    fn tell(&self, message: &[u8]) {
+        if let Some(mut pipe) = self.pipe.take() {
+            let _ = pipe.write_all(message);
+        }
     }
 }
 
@@ -40,7 +127,7 @@ fn report(result: Result<(), Error>) -> u8 {
     }
 }
 
-fn in_background(source: &Path, mount_point: &Path, options: Options) -> Result<u8, Error> {
+fn in_background(call: Call<'_>) -> Result<u8, Error> {
     let (reader, writer) =
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|errno| {
             Error::System {
@@ -55,12 +142,7 @@ fn in_background(source: &Path, mount_point: &Path, options: Options) -> Result<
         }
         Fork::Child => {
             drop(reader);
-            std::process::exit(i32::from(child(
-                source,
-                mount_point,
-                options,
-                File::from(writer),
-            )))
+            std::process::exit(i32::from(child(call, File::from(writer))))
         }
     }
 }
@@ -83,38 +165,25 @@ fn wait_for_result(reader: OwnedFd) -> u8 {
     }
 }
 
-/// The child: serves, and tells the parent when the mount answers or why it does not. The pipe is
-/// closed with that message, since the parent reads to its end.
-fn child(source: &Path, mount_point: &Path, options: Options, pipe: File) -> u8 {
+/// The child: serves, and tells the parent when the mount answers or why it does not.
+fn child(call: Call<'_>, pipe: File) -> u8 {
     // Neither can fail in a way that matters: the mount is worth more than either.
     let _ = rustix::process::setsid();
     let _ = close_inherited();
-    let pipe = RefCell::new(Some(pipe));
-    let tell = |message: &[u8]| {
-        if let Some(mut pipe) = pipe.take() {
-            let _ = pipe.write_all(message);
-        }
-    };
-    let result = serve::serve(source, mount_point, options, false, || {
-        leave_terminal();
-        tell(&[0]);
-    });
-    match result {
+    let caller = Caller::at(pipe);
+    match call.serve(&caller) {
         Ok(()) => 0,
         Err(error) => {
             log::error!("{error}");
-            let code = error.exit_code();
-            let mut message = vec![code];
-            message.extend_from_slice(error.to_string().as_bytes());
-            tell(&message);
-            code
+            caller.failed(&error);
+            error.exit_code()
         }
     }
 }
 
 /// Points descriptors 0 to 2 at `/dev/null` (closing them would hand their numbers to files) and
 /// leaves the working directory.
-fn leave_terminal() {
+pub(super) fn leave_terminal() {
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
     if let Ok(null) = null {
         let _ = rustix::stdio::dup2_stdin(&null);

@@ -60,6 +60,14 @@ pub enum Error {
     /// The mount is in use.
     #[error("{0} is busy; fuser -vm {0} shows by whom, pycfs umount --lazy {0} detaches it anyway")]
     Busy(PathBuf),
+    /// The supervised daemon did not come up.
+    #[error("{text}")]
+    Daemon {
+        /// Its exit code, one of those below.
+        code: u8,
+        /// What it said.
+        text: String,
+    },
     /// A step of starting up failed.
     #[error("{doing}: {cause}")]
     System {
@@ -75,6 +83,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 1,
+            Error::Daemon { code, .. } => *code,
             Error::System { .. } | Error::Device(_) => 2,
             Error::Source { .. }
             | Error::MountPoint { .. }

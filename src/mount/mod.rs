@@ -12,8 +12,11 @@ mod logging;
 mod mountinfo;
 mod notify;
 mod options;
+mod place;
+mod predecessor;
 mod serve;
 mod status;
+mod supervise;
 
 pub use background::mount;
 pub use detach::unmount;

@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,20 @@ pub fn topmost(path: &Path) -> io::Result<Option<Entry>> {
         .into_iter()
         .rev()
         .find(|entry| entry.mount_point == path))
+}
+
+/// The mount with this id.
+pub fn by_id(id: u64) -> io::Result<Option<Entry>> {
+    Ok(read()?.into_iter().find(|entry| entry.id == id))
+}
+
+/// The id of the mount that an open file lies in. Asks the filesystem nothing.
+pub fn id_of(file: impl AsFd) -> io::Result<u64> {
+    let path = format!("/proc/self/fdinfo/{}", file.as_fd().as_raw_fd());
+    std::fs::read_to_string(path)?
+        .lines()
+        .find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse().ok())
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))
 }
 
 /// What has become of a mount.

@@ -4,7 +4,8 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 
-/// Tells the service manager that the mount answers. Without one, nothing happens.
+/// Tells the service manager that the mount answers, and that this process is the service's (it
+/// may have replaced another). Without a manager, nothing happens.
 pub fn ready() {
     let Some(name) = std::env::var_os("NOTIFY_SOCKET") else {
         return;
@@ -13,8 +14,9 @@ pub fn ready() {
         Some(abstract_name) => SocketAddr::from_abstract_name(abstract_name),
         None => SocketAddr::from_pathname(&name),
     };
-    let sent =
-        address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1\n", &address));
+    let message = format!("MAINPID={}\nREADY=1\n", std::process::id());
+    let sent = address
+        .and_then(|address| UnixDatagram::unbound()?.send_to_addr(message.as_bytes(), &address));
     if let Err(error) = sent {
         log::warn!("cannot tell the service manager that the mount is ready: {error}");
     }

@@ -47,6 +47,8 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Threads that serve requests.
     pub threads: usize,
+    /// Whether a small parent process starts the daemon again when it dies.
+    pub supervise: bool,
     /// The log file; `None` for syslog (or standard error in the foreground).
     pub log: Option<PathBuf>,
 }
@@ -73,6 +75,7 @@ impl Options {
             ahead: true,
             targets: Vec::new(),
             threads: 4,
+            supervise: false,
             log: None,
         }
     }
@@ -155,6 +158,8 @@ impl Options {
             }
             "ahead" => self.ahead = true,
             "no_ahead" => self.ahead = false,
+            "supervise" => self.supervise = true,
+            "no_supervise" => self.supervise = false,
             "log" => self.log = Some(PathBuf::from(required()?)),
             // What fstab and mount(8) pass to every filesystem, or what is always so here.
             "ro"

@@ -1,22 +1,22 @@
 //! One mount from beginning to end: everything is put together here, in the order that matters.
 
-use rustix::fs::Access;
+use parking_lot::Mutex;
 use rustix::process::{Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::attach::attach;
+use super::attach::{self, Unplaced, connect};
 use super::detach::detach;
 use super::error::Error;
-use super::mountinfo::{self, Entry, FILESYSTEM_TYPE};
+use super::mountinfo::{self, Entry, Presence};
 use super::options::Options;
+use super::place::Place;
+use super::predecessor::Predecessor;
 use super::status::Sources;
-use super::{logging, notify};
 use crate::backend::Backend;
 use crate::coherence::{self, Coherence, Mode};
 use crate::control::{Request, Server};
@@ -27,22 +27,17 @@ use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
 use crate::tree::Root;
 
-/// Mounts and serves until the mount is gone. `ready` is called once the mount answers.
+/// Mounts and serves until the mount is gone. `device` is the connection to use, if one was
+/// opened; `ready` is called once the mount answers, with its line of the mount table.
 pub(super) fn serve(
-    source: &Path,
-    mount_point: &Path,
+    place: Place,
+    device: Option<OwnedFd>,
     options: Options,
     foreground: bool,
-    ready: impl FnOnce(),
+    ready: impl FnOnce(&Entry),
 ) -> Result<(), Error> {
-    logging::start(foreground, options.log.as_deref())?;
-    let place = Place::find(source, mount_point)?;
-    let root = Root::open(&place.source, place.follow).map_err(|error| Error::Source {
-        path: place.source.clone(),
-        cause: error.errno.into(),
-    })?;
     raise_descriptor_limit();
-    let coherence = coherence_of(&root, &options);
+    let coherence = coherence_of(&place.root, &options);
     let store = open_store(&options)?;
     let backend = Backend::open(
         options.backend,
@@ -60,7 +55,7 @@ pub(super) fn serve(
     .map_err(Error::system("start the threads"))?;
     let workers = backend.interpreter.clone();
     let operations = Arc::new(Operations::new(
-        root,
+        place.root,
         synthesis,
         coherence.clone(),
         place.own.clone(),
@@ -73,25 +68,37 @@ pub(super) fn serve(
 
     let mut signals =
         Signals::new([SIGTERM, SIGINT, SIGHUP]).map_err(Error::system("handle signals"))?;
-    let attached = attach(&place.source, &place.mount_point, &options)?;
+    let predecessor = place.predecessor.map(Predecessor::open).transpose()?;
+    let connected = connect(&place.source, &place.mount_point, &options, device)?;
     if let Some(interpreter) = &backend.interpreter {
         interpreter.set_hidden(vec![place.mount_point.clone()]);
     }
-    let session = Session::new(Arc::clone(&operations), attached.device, options.threads).map_err(
-        |cause| {
-            let _ = detach(&attached.entry, true);
-            Error::System {
-                doing: "shake hands with the kernel",
-                cause,
-            }
-        },
-    )?;
+    // With one connection for all threads, what a killed daemon has not answered is not lost.
+    let threads_share = options.supervise;
+    let session = Session::new(
+        Arc::clone(&operations),
+        connected.device,
+        options.threads,
+        threads_share,
+    )
+    .map_err(|cause| {
+        if let Unplaced::Attached = connected.mount
+            && let Ok(Some(entry)) = mountinfo::find(&place.mount_point)
+        {
+            let _ = detach(&entry, true);
+        }
+        Error::System {
+            doing: "shake hands with the kernel",
+            cause,
+        }
+    })?;
+    let entry = attach::place(connected.mount, &place.mount_point, predecessor)?;
     let closer = signals.handle();
-    let entry = attached.entry.clone();
-    let written = Arc::clone(&store);
+    let retired = Arc::new(Mutex::new(false));
+    let (ours, written, replaced) = (entry.clone(), Arc::clone(&store), Arc::clone(&retired));
     let on_signal = std::thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || end_on_signal(&mut signals, &entry, foreground, &written))
+        .spawn(move || end_on_signal(&mut signals, &ours, foreground, &written, &replaced))
         .map_err(Error::system("handle signals"))?;
     let sources = Sources {
         source: place.source.clone(),
@@ -106,8 +113,8 @@ pub(super) fn serve(
         since: Instant::now(),
     };
     let limit = options.store_size.unwrap_or(store::DEFAULT_LIMIT);
-    let control = Server::start(attached.entry.socket(), move |request| {
-        answer(&sources, limit, request)
+    let control = Server::start(entry.socket(), move |request| {
+        answer(&sources, limit, &retired, request)
     });
     if let Err(error) = &control {
         log::warn!("no control socket, pycfs status will not see this mount: {error}");
@@ -117,10 +124,15 @@ pub(super) fn serve(
         place.source.display(),
         place.mount_point.display()
     );
-    notify::ready();
-    ready();
+    ready(&entry);
 
-    let outcome = session.run();
+    let outcome = session
+        .run()
+        .and_then(|()| match mountinfo::presence(&entry) {
+            // Not unmounted: somebody aborted the connection, and the mount answers nobody.
+            Ok(Presence::OnTop) => Err(io::Error::from(io::ErrorKind::ConnectionAborted)),
+            Ok(Presence::Covered | Presence::Gone) | Err(_) => Ok(()),
+        });
     closer.close();
     if on_signal.join().is_err() {
         log::error!("the signal thread panicked");
@@ -130,90 +142,6 @@ pub(super) fn serve(
     drop(store);
     log::info!("{} is unmounted", place.mount_point.display());
     outcome.map_err(Error::system("serve the mount"))
-}
-
-/// Where the tree is, where it goes, and how the two lie to each other.
-struct Place {
-    source: PathBuf,
-    mount_point: PathBuf,
-    follow: bool,
-    own: Option<OsString>,
-}
-
-impl Place {
-    fn find(source: &Path, mount_point: &Path) -> Result<Place, Error> {
-        let source_error = |cause| Error::Source {
-            path: source.to_owned(),
-            cause,
-        };
-        let absolute_source = std::path::absolute(source).map_err(source_error)?;
-        let place_error = |cause| Error::MountPoint {
-            path: mount_point.to_owned(),
-            cause,
-        };
-        let mount_point = mountinfo::absolute(mount_point).map_err(place_error)?;
-        clear_dead(&mount_point)?;
-        if !mount_point.metadata().map_err(place_error)?.is_dir() {
-            return Err(place_error(io::Error::from(io::ErrorKind::NotADirectory)));
-        }
-        let real_source = source.canonicalize().map_err(source_error)?;
-        // Opening it as a path would succeed, and then every name in it be refused.
-        rustix::fs::access(&real_source, Access::EXEC_OK)
-            .map_err(|errno| source_error(errno.into()))?;
-        refuse_second(&absolute_source, &real_source, &mount_point)?;
-        let own = real_source != mount_point && mountinfo::lies_in(&mount_point, &real_source);
-        Ok(Place {
-            // Where the mount covers the way to the source, that way must not be walked again.
-            follow: !mountinfo::lies_in(&real_source, &mount_point),
-            own: own
-                .then(|| {
-                    mount_point
-                        .strip_prefix(&real_source)
-                        .ok()
-                        .map(|path| path.as_os_str().to_owned())
-                })
-                .flatten(),
-            source: absolute_source,
-            mount_point,
-        })
-    }
-}
-
-/// Takes away a mount of ours whose daemon has died: it answers nothing but `ENOTCONN`.
-fn clear_dead(mount_point: &Path) -> Result<(), Error> {
-    const MOST: usize = 16;
-    for _ in 0..MOST {
-        let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
-        let dead = |entry: &Entry| entry.kind == FILESYSTEM_TYPE && mountinfo::is_dead(mount_point);
-        match top.filter(dead) {
-            Some(entry) => {
-                log::warn!(
-                    "the daemon of {} has died: taking its mount away",
-                    mount_point.display()
-                );
-                detach(&entry, true)?;
-            }
-            None => return Ok(()),
-        }
-    }
-    Ok(())
-}
-
-fn refuse_second(source: &Path, real_source: &Path, mount_point: &Path) -> Result<(), Error> {
-    let is_same = |mounted: &OsString| {
-        let mounted = Path::new(mounted);
-        mounted == source || mounted.canonicalize().is_ok_and(|path| path == real_source)
-    };
-    let top = mountinfo::topmost(mount_point).map_err(Error::system("read the mount table"))?;
-    match top {
-        Some(entry) if entry.kind == FILESYSTEM_TYPE && is_same(&entry.source) => {
-            Err(Error::AlreadyMounted {
-                source_path: source.to_owned(),
-                path: mount_point.to_owned(),
-            })
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The mode to serve in. Where the one chosen cannot be had, the next best is taken and said.
@@ -263,17 +191,33 @@ fn synthesis_options(options: &Options, backend: &Backend) -> pycache::Options {
     }
 }
 
+/// Whether another mount has taken the place of this one. Held while something is unmounted.
+type Retired = Mutex<bool>;
+
 /// The first SIGTERM or SIGINT unmounts, and if the mount is busy a second one detaches it. The
 /// session ends by that, at once or with the mount's last user. One more signal ends the daemon
-/// while that user still is there, after what was compiled has been written.
-fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool, store: &Store) {
+/// while that user still is there, after what was compiled has been written. A mount that was
+/// replaced counts as detached: by its path another one would be unmounted.
+fn end_on_signal(
+    signals: &mut Signals,
+    entry: &Entry,
+    foreground: bool,
+    store: &Store,
+    retired: &Retired,
+) {
     const WRITING: Duration = Duration::from_secs(3);
     let (mut lazy, mut detached) = (false, false);
     for signal in signals.forever() {
         if signal == SIGHUP && !foreground {
             continue;
         }
-        match detach(entry, lazy) {
+        let replaced = retired.lock();
+        let done = match *replaced {
+            true => Err(Error::Detached(entry.mount_point.clone())),
+            false => detach(entry, lazy),
+        };
+        drop(replaced);
+        match done {
             Ok(()) => {}
             Err(Error::Busy(path)) => {
                 log::warn!(
@@ -295,7 +239,7 @@ fn end_on_signal(signals: &mut Signals, entry: &Entry, foreground: bool, store: 
     }
 }
 
-fn answer(sources: &Sources, limit: u64, request: Request) -> serde_json::Value {
+fn answer(sources: &Sources, limit: u64, retired: &Retired, request: Request) -> serde_json::Value {
     let json = |result: Result<serde_json::Value, String>| match result {
         Ok(value) => value,
         Err(error) => serde_json::json!({ "error": error }),
@@ -306,6 +250,14 @@ fn answer(sources: &Sources, limit: u64, request: Request) -> serde_json::Value 
             Ok(report) => serde_json::to_value(report).map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         }),
+        Request::Retire => {
+            *retired.lock() = true;
+            log::info!(
+                "{} is replaced by another daemon's mount",
+                sources.mount_point.display()
+            );
+            serde_json::json!({ "pid": std::process::id() })
+        }
         Request::Verify => {
             json(serde_json::to_value(sources.store.verify()).map_err(|error| error.to_string()))
         }

@@ -71,6 +71,8 @@ impl Sources {
             },
             "follows_replaced_source": self.follows,
             "allow_other": self.options.allow_other,
+            "supervised": self.options.supervise,
+            "root_descriptor": self.operations.root().descriptor(),
             "deadline_ms": u64::try_from(self.options.deadline.as_millis()).unwrap_or(u64::MAX),
             "backend": self.compiler.name(),
             "interpreters": interpreters,

@@ -79,6 +79,11 @@ impl Operations {
         &self.synthesis
     }
 
+    /// The real tree's root.
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
     /// Inodes that the kernel holds.
     pub fn inodes(&self) -> usize {
         self.inodes.len()

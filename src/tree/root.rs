@@ -7,7 +7,7 @@
 
 use parking_lot::RwLock;
 use rustix::fs::{Mode, OFlags};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +70,22 @@ impl Root {
             current: RwLock::new(Arc::new(dir)),
             follow,
         })
+    }
+
+    /// The root that another process mirrors, by its descriptor there. What a mount covers can be
+    /// reached in no other way. It is not followed.
+    pub fn reopen(path: &Path, pid: u64, descriptor: u64) -> Result<Root, Error> {
+        let dir = RootDir::open(Path::new(&format!("/proc/{pid}/fd/{descriptor}")))?;
+        Ok(Root {
+            path: path.to_owned(),
+            current: RwLock::new(Arc::new(dir)),
+            follow: false,
+        })
+    }
+
+    /// The number of the root's descriptor in this process.
+    pub fn descriptor(&self) -> i32 {
+        self.current.read().fd.as_raw_fd()
     }
 
     /// The source's path as it was given.

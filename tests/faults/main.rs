@@ -11,5 +11,6 @@ mod readers;
 
 mod compilers;
 mod edits;
+mod healing;
 mod limits;
 mod stores;
