@@ -238,3 +238,14 @@ install() {
     fi
     rm -f "$log"
 }
+
+# Sets PYCFS to a binary with the bundled VM: $PYCFS when it has one, else the release build with it.
+find_pycfs_with_vm() {
+    if [ -z "${PYCFS:-}" ] || ! "$PYCFS" run -c pass 2>/dev/null; then
+        (cd "$REPOSITORY" && cargo vm-build --locked --quiet) </dev/null
+        PYCFS="${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/pycfs"
+    fi
+    [ -x "$PYCFS" ] || die "no binary at $PYCFS"
+    PYCFS="$(realpath "$PYCFS")"
+    export PYCFS
+}

@@ -1,7 +1,7 @@
 //! pycfs: a FUSE mirror of a Python source tree that synthesizes `__pycache__` on demand.
 //!
 //! Layers point one way: `cli → mount → fuse → tree/pycache → compiler, store, pyc`.
-//! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled.
+//! Only `fuse` names the fuser crate, only `sys` holds `unsafe`, only `store` names sled, only `vm` RustPython.
 
 pub mod backend;
 pub mod cli;
@@ -19,3 +19,5 @@ pub mod pycache;
 pub mod store;
 pub mod sys;
 pub mod tree;
+#[cfg(feature = "vm")]
+pub mod vm;

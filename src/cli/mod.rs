@@ -8,12 +8,13 @@ mod gc;
 mod mount;
 mod mount_helper;
 mod python_choice;
+mod run;
 mod status;
 mod store_owner;
 mod umount;
 mod verify;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,6 +37,8 @@ enum Command {
     Status(status::Args),
     /// Compile files as `python -m compileall` does.
     Compile(compile::Args),
+    /// Run Python 3.14 code with the bundled VM.
+    Run(run::Args),
     /// Evict the store down to its limit and remove what belongs to nothing.
     Gc(gc::Args),
     /// Check every entry of the store and drop bad ones.
@@ -51,6 +54,10 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     {
         return ExitCode::from(mount_helper::run(arguments.get(1..).unwrap_or_default()));
     }
+    if let Some(python) = run::python_arguments(&arguments, is_command) {
+        let program = arguments.first().cloned().unwrap_or_default();
+        return run::run_with(&program, python);
+    }
     let parsed = match Arguments::try_parse_from(&arguments) {
         Ok(parsed) => parsed,
         Err(error) => {
@@ -63,9 +70,17 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Umount(args) => ExitCode::from(umount::run(&args)),
         Command::Status(args) => status::run(&args),
         Command::Compile(args) => compile::run(args),
+        Command::Run(args) => run::run(args),
         Command::Gc(args) => gc::run(&args),
         Command::Verify(args) => verify::run(&args),
     }
+}
+
+/// Whether a word is one of our commands.
+fn is_command(word: &str) -> bool {
+    Arguments::command()
+        .get_subcommands()
+        .any(|command| command.get_name() == word)
 }
 
 /// The exit code for arguments that cannot be parsed, or that ask for help (`code` is 0).

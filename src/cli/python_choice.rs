@@ -23,7 +23,7 @@ pub struct Program {
 }
 
 /// The first executable file of this name on PATH.
-fn on_path(name: &str) -> Option<PathBuf> {
+pub fn on_path(name: &str) -> Option<PathBuf> {
     env::split_paths(&env::var_os("PATH")?)
         .map(|dir| dir.join(name))
         .find(|path| {

@@ -9,6 +9,7 @@ mod account;
 mod blob;
 mod clock;
 mod core;
+mod direct;
 mod eviction;
 mod index;
 mod keeper;
@@ -36,6 +37,7 @@ use crate::pyc::{Level, Target, Template};
 
 use self::core::{Core, Event};
 pub use blob::Corrupt;
+pub use direct::Direct;
 pub use key::{Digest, Key};
 pub use status::{Agreement, Counts, GcReport, NotOwner, State, StoreStatus};
 pub use verify::{BadBlob, VerifyReport};

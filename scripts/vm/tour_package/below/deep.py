@@ -1,0 +1,7 @@
+from .. import names
+
+DEPTH = 2
+
+
+def way_up():
+    return names.OWN.upper()

@@ -1,0 +1,34 @@
+# Runs once in the VM, when it starts. CPython's import system asks a loader's get_code for the code of a module; here
+# the loader of source files asks the native functions first.
+
+
+def install(external, cached_code, check_code):
+    loader = external.SourceFileLoader
+    find_for_itself = loader.get_code
+    # Who overrides one of these gets what CPython's get_code makes of it.
+    parts = ("get_filename", "get_data", "path_stats", "source_to_code", "_cache_bytecode", "set_data")
+    ours = {part: getattr(loader, part) for part in parts}
+
+    def get_code(self, fullname):
+        cls = type(self)
+        if cls is loader or all(getattr(cls, part) is ours[part] for part in parts):
+            code = cached_code(self.get_filename(fullname))
+            if code is not None:
+                return code
+        return find_for_itself(self, fullname)
+
+    get_code.__qualname__ = find_for_itself.__qualname__
+    get_code.__doc__ = find_for_itself.__doc__
+    loader.get_code = get_code
+
+    load = external._compile_bytecode
+
+    def _compile_bytecode(data, name=None, bytecode_path=None, source_path=None):
+        try:
+            check_code(data)
+        except ValueError as error:
+            # What CPython raises for a pyc that is cut short or damaged.
+            raise EOFError(str(error)) from None
+        return load(data, name, bytecode_path, source_path)
+
+    external._compile_bytecode = _compile_bytecode

@@ -1,0 +1,94 @@
+//! The bundled VM: RustPython as one more reader of the caches (`pycfs run`).
+//!
+//! Owns everything that names RustPython. It calls itself CPython 3.14, so what it runs is what
+//! CPython 3.14 would read: the entries of a mounted tree, and code of the store elsewhere. What
+//! reaches it is checked first, since bad bytecode can end RustPython where CPython raises.
+//! Invariants: nothing is written but to the store; the host's own standard library is never read;
+//! whatever is wrong with a cache, the VM compiles for itself.
+//!
+//! `arguments` reads the command line, `place` says where the VM thinks it is, `program` runs what
+//! was asked for, `import` stands between the VM's loaders and `code`, which finds or makes the
+//! code of a source; `bytecode` checks it.
+
+mod arguments;
+mod bytecode;
+mod code;
+mod import;
+mod place;
+mod program;
+mod tls;
+
+use rustpython::vm::InterpreterBuilder;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::pyc::{Level, Target};
+use arguments::{Parsed, Stop};
+use code::Sources;
+
+/// The version whose bytecode the VM runs.
+pub fn target() -> Target {
+    // 14 is within the covered range, so the other value is never taken.
+    Target::from_minor(14).unwrap_or(Target::NEWEST)
+}
+
+/// What the VM has to be told of the machine.
+pub struct Surroundings {
+    /// The name it was called by, for its messages.
+    pub name: String,
+    /// The program that runs Python when a script starts `sys.executable`.
+    pub executable: PathBuf,
+    /// The store's folder if the command line names none; `None` for no store.
+    pub store: Option<PathBuf>,
+    /// Whether the filesystem of this device number is a pycfs mount, which has an entry for each
+    /// source.
+    pub is_mirror: Box<dyn Fn(u64) -> bool + Send + Sync>,
+}
+
+/// Runs Python with a command line as `python3` has it (without the program's name).
+pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
+    let parsed = match arguments::parse(arguments) {
+        Ok(parsed) => parsed,
+        Err(Stop::Told(text)) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Err(Stop::Wrong(text)) => {
+            eprintln!("{}: {text}", surroundings.name);
+            return ExitCode::from(2);
+        }
+    };
+    let Parsed {
+        settings,
+        program,
+        sites,
+        store,
+        counters,
+    } = parsed;
+    let dir = store
+        .or(surroundings.store)
+        .filter(|dir| !dir.as_os_str().is_empty());
+    let level = Level::from_number(settings.optimize.min(2)).unwrap_or(Level::O2);
+    let sources = Arc::new(Sources::open(dir, surroundings.is_mirror, level));
+    let executable = surroundings.executable.to_string_lossy().into_owned();
+    let mut builder = InterpreterBuilder::new().settings(settings);
+    let modules = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+    builder = builder
+        .add_native_modules(&modules)
+        .add_frozen_modules(rustpython::pylib::FROZEN_STDLIB)
+        .init_hook(move |vm| place::set(vm, &executable))
+        .init_hook(|_| tls::install());
+    let interpreter = builder.interpreter();
+    let ours = Arc::clone(&sources);
+    let name = surroundings.name;
+    let code = interpreter.run(move |vm| {
+        import::install(vm, &ours)?;
+        program::run(vm, &program, &sites, &ours, &name)
+    });
+    if counters {
+        eprintln!("{}", sources.counters());
+    }
+    rustpython::vm::host_env::os::exit_code(code)
+}
