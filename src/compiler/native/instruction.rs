@@ -77,14 +77,20 @@ impl Sequence {
         }
     }
 
-    /// Inserts an instruction before all others.
-    pub fn push_front(&mut self, op: Op, arg: u32, loc: Loc) {
-        self.instrs.insert(0, Instr { op, arg, loc });
+    /// Inserts instructions without targets at an index. Labels there move behind them.
+    pub fn insert(&mut self, index: usize, instrs: &[Instr]) {
+        let index = index.min(self.instrs.len());
+        self.instrs.splice(index..index, instrs.iter().copied());
         for at in &mut self.labels {
-            if *at != NONE {
-                *at += 1;
+            if *at != NONE && *at as usize >= index {
+                *at += instrs.len() as u32;
             }
         }
+    }
+
+    /// Inserts an instruction before all others.
+    pub fn push_front(&mut self, op: Op, arg: u32, loc: Loc) {
+        self.insert(0, &[Instr { op, arg, loc }]);
     }
 
     /// The index of the instruction behind a label; `None` if it is not placed or nothing follows.

@@ -1,6 +1,6 @@
 //! The passes in their order.
 
-use super::ast::Pool;
+use super::ast::{Ast, Pool};
 use super::codegen::{self, Features};
 use super::constant::{Marshalled, marshal};
 use super::decode::decode;
@@ -10,14 +10,21 @@ use super::future::future;
 use super::lower::lower;
 use super::parse::parse;
 use super::profile::Profile;
-use super::symtable;
+use super::symtable::{self, SymbolTable};
 use crate::pyc::{Level, Target};
 
 /// `CO_FUTURE_ANNOTATIONS`
 const FUTURE_ANNOTATIONS: u32 = 0x100_0000;
 
-/// Compiles the bytes of a source file.
-pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
+/// What the front half makes of a source file.
+struct Front {
+    ast: Ast,
+    pool: Pool,
+    table: SymbolTable,
+    features: Features,
+}
+
+fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> {
     let target = Target::from_minor(profile.minor)
         .ok_or_else(|| Stop::unsure("internal: a profile without target"))?;
     let text = decode(source, target)?;
@@ -35,6 +42,33 @@ pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<M
         },
         last: future.loc,
     };
+    Ok(Front {
+        ast,
+        pool,
+        table,
+        features,
+    })
+}
+
+/// Compiles the bytes of a source file.
+pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
+    let Front {
+        ast,
+        mut pool,
+        table,
+        features,
+    } = front(source, profile, level)?;
     let module = codegen::compile(&ast, &mut pool, &table, profile, level, features)?;
     marshal(&module.heap, &pool, module.root)
+}
+
+/// The instruction sequences of a source file before the graph passes, as text.
+pub fn listing(source: &[u8], profile: &'static Profile, level: Level) -> Pass<String> {
+    let Front {
+        ast,
+        mut pool,
+        table,
+        features,
+    } = front(source, profile, level)?;
+    codegen::listing(&ast, &mut pool, &table, profile, level, features)
 }

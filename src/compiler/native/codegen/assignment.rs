@@ -58,7 +58,7 @@ impl Compiler<'_> {
                     self.expression(slice)?;
                     self.op_arg(loc, Op::Copy, 2);
                     self.op_arg(loc, Op::Copy, 2);
-                    self.op(loc, Op::BinarySubscr);
+                    self.binary_subscript(loc);
                 }
                 self.expression(value)?;
                 self.binary_op(statement, op, true);

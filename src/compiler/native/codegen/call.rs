@@ -41,9 +41,14 @@ impl Compiler<'_> {
             return Ok(());
         }
         self.expression(func)?;
+        let end = self.inlined_call(func, args, keywords)?;
         self.op(self.ast.expr(func).loc, Op::PushNull);
         let ast = self.ast;
-        self.call_args(loc, 0, ast.slice(args), None, keywords)
+        self.call_args(loc, 0, ast.slice(args), None, keywords)?;
+        if let Some(end) = end {
+            self.place(end);
+        }
+        Ok(())
     }
 
     /// A call of a method with few plain arguments needs no bound method.
@@ -209,7 +214,14 @@ impl Compiler<'_> {
             let named = keywords.get(start..).unwrap_or(&[]);
             self.keyword_dict(loc, named, &mut have_dict)?;
         }
-        self.op_arg(loc, Op::CallFunctionEx, u32::from(!keywords.is_empty()));
+        if self.since(14) {
+            if keywords.is_empty() {
+                self.op(loc, Op::PushNull);
+            }
+            self.op(loc, Op::CallFunctionExOrNull);
+        } else {
+            self.op_arg(loc, Op::CallFunctionEx, u32::from(!keywords.is_empty()));
+        }
         Ok(())
     }
 
@@ -220,7 +232,7 @@ impl Compiler<'_> {
         }
         let count = keywords.len();
         let big = count * 2 > STACK_USE_GUIDELINE;
-        if count > 1 && !big {
+        if count > 1 && !big && !self.since(14) {
             for keyword in keywords {
                 self.expression(keyword.value)?;
             }

@@ -77,6 +77,11 @@ impl Compiler<'_> {
             let cell = self.deref_index(classdict, Scope::Cell)?;
             self.op_arg(start, Op::StoreDeref, cell);
         }
+        if symbols.has_conditional_annotations {
+            let cell = self.deref_index(self.known.conditional_annotations, Scope::Cell)?;
+            self.op_arg(start, Op::BuildSet, 0);
+            self.op_arg(start, Op::StoreDeref, cell);
+        }
         self.body(start, def.body)?;
 
         let mut attributes = std::mem::take(&mut self.unit.static_attributes);

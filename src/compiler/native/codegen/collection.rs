@@ -35,7 +35,7 @@ pub(super) const SET: Builder = Builder {
 };
 
 impl Compiler<'_> {
-    fn constant_of(&self, id: ExprId) -> Option<Constant> {
+    pub(super) fn constant_of(&self, id: ExprId) -> Option<Constant> {
         match self.ast.expr(id).kind {
             ExprKind::Constant { value, .. } => Some(value),
             _ => None,
@@ -65,7 +65,9 @@ impl Compiler<'_> {
             extend,
             is_tuple,
         } = builder;
-        if elts.len() > 2
+        // From 3.14 on the graph passes fold.
+        if !self.since(14)
+            && elts.len() > 2
             && last.is_none()
             && let Some(values) = elts
                 .iter()
@@ -276,6 +278,7 @@ impl Compiler<'_> {
             .collect();
         if count > 1
             && !big
+            && !self.since(14)
             && let Some(keys) = constants
         {
             for &(_, value) in &pairs {

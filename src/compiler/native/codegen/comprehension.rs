@@ -212,7 +212,7 @@ impl Compiler<'_> {
             self.jump(jump_loc, Op::Jump, start);
             self.place(anchor);
             self.op(Loc::NONE, Op::EndFor);
-            self.op(Loc::NONE, Op::PopTop);
+            self.pop_iterator();
         }
         Ok(())
     }
@@ -241,9 +241,7 @@ impl Compiler<'_> {
         self.place(start);
         self.push_block(loc, FrameBlockKind::AsyncComprehension)?;
         self.jump(loc, Op::SetupFinally, except);
-        self.op(loc, Op::GetAnext);
-        self.load_none(loc);
-        self.yield_from(loc, true);
+        let send = self.next_async(loc);
         self.op(loc, Op::PopBlock);
         self.expression(clause.target)?;
         self.conditions(parts, clause, if_cleanup)?;
@@ -252,7 +250,7 @@ impl Compiler<'_> {
         self.jump(jump_loc, Op::Jump, start);
         self.pop_block();
         self.place(except);
-        self.op(loc, Op::EndAsyncFor);
+        self.end_async_for(loc, send);
         Ok(())
     }
 
@@ -314,7 +312,7 @@ impl Compiler<'_> {
                 state.overridden.push((name, before));
             }
             let bound = symbol.flags.any(Flags::LOCAL) && !symbol.flags.any(Flags::NONLOCAL);
-            if !bound && !in_class {
+            if !bound && (!in_class || self.since(14)) {
                 continue;
             }
             if !function_like && self.unit.fast_hidden.get(&name) != Some(&true) {

@@ -178,9 +178,17 @@ impl Compiler<'_> {
         };
         for &value in others {
             self.expression(value)?;
-            self.op_arg(loc, Op::Copy, 1);
-            self.op(loc, Op::ToBool);
-            self.jump(loc, jump_op(op == BoolOp::Or), end);
+            if self.since(14) {
+                let jump = match op {
+                    BoolOp::Or => Op::JumpIfTrue,
+                    BoolOp::And => Op::JumpIfFalse,
+                };
+                self.jump(loc, jump, end);
+            } else {
+                self.op_arg(loc, Op::Copy, 1);
+                self.op(loc, Op::ToBool);
+                self.jump(loc, jump_op(op == BoolOp::Or), end);
+            }
             self.op(loc, Op::PopTop);
         }
         self.expression(last)?;

@@ -92,7 +92,9 @@ impl Compiler<'_> {
         self.load_none(loc);
         self.load_none(loc);
         self.load_none(loc);
-        self.op_arg(loc, Op::Call, 2);
+        // From 3.14 on the function and its `self` are on the stack, not a bound method.
+        let count = if self.since(14) { 3 } else { 2 };
+        self.op_arg(loc, Op::Call, count);
     }
 
     /// Delegates to the iterator below the `None` on the stack.

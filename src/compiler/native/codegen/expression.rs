@@ -1,7 +1,7 @@
 //! Expressions, except those with a file of their own.
 
 use super::Compiler;
-use super::intrinsic::one;
+use super::intrinsic::{SUBSCRIPT, one};
 use super::unit::ScopeType;
 use crate::compiler::native::ast::{
     Constant, Conversion, Ctx, Expr, ExprId, ExprKind, ExprList, Operator, Sym, UnaryOp,
@@ -12,6 +12,16 @@ use crate::compiler::native::opcode::Op;
 
 /// From how many values on CPython builds step by step instead of on the stack.
 pub(super) const STACK_USE_GUIDELINE: usize = 30;
+
+/// The number of `!s`, `!r`, `!a` in an argument; 0 without.
+pub(super) fn conversion_number(conversion: Conversion) -> u32 {
+    match conversion {
+        Conversion::None => 0,
+        Conversion::Str => 1,
+        Conversion::Repr => 2,
+        Conversion::Ascii => 3,
+    }
+}
 
 impl Compiler<'_> {
     pub(super) fn expressions(&mut self, list: ExprList) -> Pass<()> {
@@ -74,9 +84,13 @@ impl Compiler<'_> {
                 conversion,
                 format_spec,
             } => self.formatted_value(loc, value, conversion, format_spec),
-            ExprKind::TemplateStr { .. } | ExprKind::Interpolation { .. } => {
-                Err(Stop::unsure("a template string"))
-            }
+            ExprKind::TemplateStr { values } => self.template_str(loc, values),
+            ExprKind::Interpolation {
+                value,
+                text,
+                conversion,
+                format_spec,
+            } => self.interpolation(loc, value, text, conversion, format_spec),
             ExprKind::Attribute { value, attr, ctx } => self.attribute(id, loc, value, attr, ctx),
             ExprKind::Subscript { value, slice, ctx } => self.subscript(loc, value, slice, ctx),
             ExprKind::Starred {
@@ -87,6 +101,10 @@ impl Compiler<'_> {
             )),
             ExprKind::Starred { .. } => Err(Stop::syntax("can't use starred expression here", loc)),
             ExprKind::Slice { lower, upper, step } => {
+                if let Some(slice) = self.constant_slice(id) {
+                    self.load_const(loc, slice);
+                    return Ok(());
+                }
                 let count = self.slice_parts(loc, lower, upper, step)?;
                 self.op_arg(loc, Op::BuildSlice, count);
                 Ok(())
@@ -215,12 +233,7 @@ impl Compiler<'_> {
         format_spec: Option<ExprId>,
     ) -> Pass<()> {
         self.expression(value)?;
-        let convert = match conversion {
-            Conversion::None => 0,
-            Conversion::Str => 1,
-            Conversion::Repr => 2,
-            Conversion::Ascii => 3,
-        };
+        let convert = conversion_number(conversion);
         if convert != 0 {
             self.op_arg(loc, Op::ConvertValue, convert);
         }
@@ -314,13 +327,37 @@ impl Compiler<'_> {
             return Ok(());
         }
         self.expression(slice)?;
-        let op = match ctx {
-            Ctx::Load => Op::BinarySubscr,
-            Ctx::Store => Op::StoreSubscr,
-            Ctx::Del => Op::DeleteSubscr,
-        };
-        self.op(loc, op);
+        match ctx {
+            Ctx::Load => self.binary_subscript(loc),
+            Ctx::Store => self.op(loc, Op::StoreSubscr),
+            Ctx::Del => self.op(loc, Op::DeleteSubscr),
+        }
         Ok(())
+    }
+
+    pub(super) fn binary_subscript(&mut self, loc: Loc) {
+        if self.since(14) {
+            self.op_arg(loc, Op::BinaryOp, SUBSCRIPT);
+        } else {
+            self.op(loc, Op::BinarySubscr);
+        }
+    }
+
+    /// From 3.14 on: the value of a slice whose parts are all constants.
+    fn constant_slice(&mut self, id: ExprId) -> Option<Constant> {
+        if !self.since(14) {
+            return None;
+        }
+        let ExprKind::Slice { lower, upper, step } = self.ast.expr(id).kind else {
+            return None;
+        };
+        let mut parts = [Constant::None; 3];
+        for (part, value) in [lower, upper, step].into_iter().zip(&mut parts) {
+            if let Some(part) = part {
+                *value = self.constant_of(part)?;
+            }
+        }
+        Some(Constant::Slice(self.pool.intern_tuple(&parts)))
     }
 
     /// Loads the bounds of a slice without step. `false`, and nothing done, for anything else.
@@ -334,6 +371,9 @@ impl Compiler<'_> {
         else {
             return Ok(false);
         };
+        if self.constant_slice(slice).is_some() {
+            return Ok(false);
+        }
         self.slice_parts(loc, lower, upper, None)?;
         Ok(true)
     }

@@ -8,6 +8,7 @@ use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
 use crate::compiler::native::error::{Loc, Pass};
 use crate::compiler::native::flowgraph::{self, Constants, Locals, UnitFacts};
 use crate::compiler::native::opcode::Op;
+use crate::compiler::native::profile::Profile;
 use crate::compiler::native::symtable::Block;
 
 const CO_OPTIMIZED: u32 = 0x1;
@@ -18,6 +19,10 @@ const CO_NESTED: u32 = 0x10;
 const CO_GENERATOR: u32 = 0x20;
 const CO_COROUTINE: u32 = 0x80;
 const CO_ASYNC_GENERATOR: u32 = 0x200;
+/// 3.14
+const CO_HAS_DOCSTRING: u32 = 0x400_0000;
+/// 3.14
+const CO_METHOD: u32 = 0x800_0000;
 
 const KIND_HIDDEN: u8 = 0x10;
 const KIND_LOCAL: u8 = 0x20;
@@ -37,10 +42,11 @@ impl Finished {
     }
 }
 
-fn flags_of(block: &Block) -> u32 {
+fn flags_of(block: &Block, profile: &Profile) -> u32 {
     if !block.is_function_like() {
         return 0;
     }
+    let since_3_14 = profile.since(14);
     let mut flags = CO_NEWLOCALS | CO_OPTIMIZED;
     flags |= match (block.generator, block.coroutine) {
         (true, false) => CO_GENERATOR,
@@ -52,6 +58,8 @@ fn flags_of(block: &Block) -> u32 {
         (block.nested, CO_NESTED),
         (block.varargs, CO_VARARGS),
         (block.varkeywords, CO_VARKEYWORDS),
+        (since_3_14 && block.has_docstring, CO_HAS_DOCSTRING),
+        (since_3_14 && block.method, CO_METHOD),
     ] {
         if on {
             flags |= flag;
@@ -68,9 +76,15 @@ impl Compiler<'_> {
             self.load_none(Loc::NONE);
         }
         self.op(Loc::NONE, Op::ReturnValue);
+        if self.listing {
+            return Ok(self.finish_listing());
+        }
+        let code = std::mem::take(&mut self.unit.annotations_code);
+        // Behind the module's RESUME.
+        self.unit.sequence.insert(1, &code);
 
         let block = self.table.block(self.unit.block);
-        let flags = flags_of(block) | self.features.flags;
+        let flags = flags_of(block, self.profile) | self.features.flags;
         let is_generator = flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0;
         let unit = &mut self.unit;
         let mut consts: Vec<Item> = unit.consts.keys().to_vec();
@@ -103,7 +117,7 @@ impl Compiler<'_> {
             names.extend(known.filter_map(|name| self.pool.find_sym(name)));
             self.heap.set_names(names);
         }
-        let (variables, kinds) = self.variables();
+        let (mut variables, kinds) = self.variables();
         let pool = &mut *self.pool;
         let heap = &mut self.heap;
         let unit = &self.unit;
@@ -111,7 +125,13 @@ impl Compiler<'_> {
         let linetable = heap.bytes(&assembled.linetable, pool);
         let names = heap.names(unit.names.keys(), pool);
         let consts = heap.consts(&consts, pool);
-        let localsplusnames = heap.names(&variables, pool);
+        let localsplusnames = match unit.public_parameter {
+            Some(name) => {
+                variables.splice(..1, [name]);
+                heap.own_names(&variables)
+            }
+            None => heap.names(&variables, pool),
+        };
         let localspluskinds = heap.own_bytes(&kinds, pool);
         let code = CodeObject {
             argcount: unit.posonlyargcount + unit.argcount,

@@ -85,6 +85,9 @@ impl Compiler<'_> {
             FrameBlockKind::With { is_async } => {
                 *loc = block.loc;
                 self.op(*loc, Op::PopBlock);
+                if keep_top && self.since(14) {
+                    self.op_arg(*loc, Op::Swap, 3);
+                }
                 self.swap_if(*loc, keep_top);
                 self.call_exit_with_nones(*loc);
                 if is_async {

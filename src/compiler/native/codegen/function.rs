@@ -56,7 +56,8 @@ impl Compiler<'_> {
     pub(super) fn leave(&mut self, add_none: bool) -> Pass<Finished> {
         let finished = self.finish(add_none)?;
         if let Some(outer) = self.outer.pop() {
-            self.unit = outer;
+            let nested = std::mem::replace(&mut self.unit, outer);
+            self.hand_over_listing(nested);
         }
         Ok(finished)
     }
@@ -129,6 +130,7 @@ impl Compiler<'_> {
         for flag in [
             function::CLOSURE,
             function::ANNOTATIONS,
+            function::ANNOTATE,
             function::KWDEFAULTS,
             function::DEFAULTS,
         ] {
@@ -197,16 +199,31 @@ impl Compiler<'_> {
         let mut names = Vec::new();
         for (arg, default) in ast.slice(args).iter().zip(ast.slice(defaults)) {
             if let Some(default) = *default {
-                names.push(self.mangle(arg.name));
+                let name = self.mangle(arg.name);
+                names.push(name);
+                if self.since(14) {
+                    self.load_name_const(loc, name);
+                }
                 self.expression(default)?;
             }
         }
         if names.is_empty() {
             return Ok(false);
         }
-        self.load_names_const(loc, &names);
-        self.op_count(loc, Op::BuildConstKeyMap, names.len());
+        if self.since(14) {
+            self.op_count(loc, Op::BuildMap, names.len());
+        } else {
+            self.load_names_const(loc, &names);
+            self.op_count(loc, Op::BuildConstKeyMap, names.len());
+        }
         Ok(true)
+    }
+
+    /// Up to 3.13 the first constant would be the docstring.
+    pub(super) fn no_docstring(&mut self) {
+        if !self.since(14) {
+            self.add_const(Constant::None, Origin::Literal);
+        }
     }
 
     /// Turns a `StopIteration` that leaves a generator into a `RuntimeError` (PEP 479).
@@ -234,8 +251,7 @@ impl Compiler<'_> {
         let name = self.sym("<lambda>");
         let block = self.block_of(BlockKey::Expr(id))?;
         self.enter(block, name, ScopeType::Lambda, loc.line)?;
-        // The first constant would be the docstring.
-        self.add_const(Constant::None, Origin::Literal);
+        self.no_docstring();
         self.set_arg_counts(&args);
         self.expression(body)?;
         let code = if self.table.block(block).generator {
@@ -266,9 +282,11 @@ impl Compiler<'_> {
                 self.op_arg(loc, Op::LoadFast, local);
             }
         }
-        if self.function_annotations(loc, &args, def.returns)? {
-            flags |= function::ANNOTATIONS;
-        }
+        flags |= if self.since(14) {
+            self.annotate_function(id, loc, &args, def.returns)?
+        } else {
+            self.stored_annotations(loc, &args, def.returns)?
+        };
         self.function_body(id, loc, &def, &args, flags, first_line)?;
         if is_generic {
             self.op_arg(loc, Op::Swap, 2);
@@ -306,13 +324,13 @@ impl Compiler<'_> {
         let block = self.block_of(BlockKey::Stmt(id))?;
         self.enter(block, def.name, scope_type, first_line)?;
         let docstring = self.docstring(def.body);
-        let first = match docstring {
+        match docstring {
             Some((text, _)) if self.level != Level::O2 => {
-                Constant::Str(self.clean_docstring(text)?)
+                let clean = self.clean_docstring(text)?;
+                self.add_const(Constant::Str(clean), Origin::Literal);
             }
-            _ => Constant::None,
-        };
-        self.add_const(first, Origin::Literal);
+            _ => self.no_docstring(),
+        }
         self.set_arg_counts(args);
         let symbols = self.table.block(block);
         let wrapped = symbols.coroutine || symbols.generator;

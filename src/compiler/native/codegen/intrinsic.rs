@@ -29,6 +29,8 @@ pub(super) mod function {
     pub(crate) const KWDEFAULTS: u32 = 2;
     pub(crate) const ANNOTATIONS: u32 = 4;
     pub(crate) const CLOSURE: u32 = 8;
+    /// 3.14: the `__annotate__` function.
+    pub(crate) const ANNOTATE: u32 = 16;
 }
 
 /// `RESUME`
@@ -37,3 +39,23 @@ pub(super) mod resume {
     pub(crate) const AFTER_YIELD_FROM: u32 = 2;
     pub(crate) const AFTER_AWAIT: u32 = 3;
 }
+
+/// `LOAD_COMMON_CONSTANT` (3.14)
+pub(super) mod common {
+    pub(crate) const ASSERTION_ERROR: u32 = 0;
+    pub(crate) const NOT_IMPLEMENTED_ERROR: u32 = 1;
+    pub(crate) const TUPLE: u32 = 2;
+    pub(crate) const ALL: u32 = 3;
+    pub(crate) const ANY: u32 = 4;
+}
+
+/// `LOAD_SPECIAL` (3.14)
+pub(super) mod special {
+    pub(crate) const ENTER: u32 = 0;
+    pub(crate) const EXIT: u32 = 1;
+    pub(crate) const AENTER: u32 = 2;
+    pub(crate) const AEXIT: u32 = 3;
+}
+
+/// `BINARY_OP` (3.14)
+pub(super) const SUBSCRIPT: u32 = 26;

@@ -21,11 +21,14 @@ mod function;
 mod identifiers;
 mod import;
 mod indexed;
+mod inlined_call;
 mod intrinsic;
+mod listing;
 mod names;
 mod pattern;
 mod repr;
 mod statement;
+mod template;
 mod try_;
 mod try_star;
 mod type_params;
@@ -37,9 +40,11 @@ use super::ast::{Ast, Pool, Sym};
 use super::constant::{Heap, ObjectId};
 use super::error::{Loc, Pass, Stop};
 use super::flowgraph::Graph;
+use super::opcode::Op;
 use super::profile::Profile;
 use super::symtable::{BlockKey, SymbolTable};
 use crate::pyc::Level;
+pub use listing::listing;
 use unit::{ScopeType, Unit};
 
 /// What `from __future__` imports ask for.
@@ -85,6 +90,8 @@ struct Compiler<'a> {
     outer: Vec<Unit>,
     heap: Heap,
     graph: Graph,
+    /// Whether only the instruction sequences are wanted, as text.
+    listing: bool,
     depth: u32,
 }
 
@@ -93,6 +100,7 @@ struct Compiler<'a> {
 struct Known {
     class: Sym,
     classdict: Sym,
+    conditional_annotations: Sym,
     type_params: Sym,
     super_: Sym,
     self_: Sym,
@@ -108,39 +116,54 @@ pub fn compile(
     level: Level,
     features: Features,
 ) -> Pass<Module> {
-    let known = Known {
-        class: pool.sym("__class__"),
-        classdict: pool.sym("__classdict__"),
-        type_params: pool.sym(".type_params"),
-        super_: pool.sym("super"),
-        self_: pool.sym("self"),
-        debug: pool.sym("__debug__"),
-    };
-    let module = pool.sym("<module>");
-    let block = table
-        .lookup(BlockKey::Module)
-        .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
-    let unit = Unit::new(table, pool, block, module, ScopeType::Module, 1, &known);
-    let mut compiler = Compiler {
-        ast,
-        pool,
-        table,
-        profile,
-        level,
-        features,
-        known,
-        unit,
-        outer: Vec::new(),
-        heap: Heap::new(),
-        graph: Graph::new(),
-        depth: 0,
-    };
+    let mut compiler = Compiler::new(ast, pool, table, profile, level, features)?;
     compiler.module()?;
     let code = compiler.finish(true)?;
     Ok(Module {
         root: code.id,
         heap: compiler.heap,
     })
+}
+
+impl<'a> Compiler<'a> {
+    fn new(
+        ast: &'a Ast,
+        pool: &'a mut Pool,
+        table: &'a SymbolTable,
+        profile: &'static Profile,
+        level: Level,
+        features: Features,
+    ) -> Pass<Compiler<'a>> {
+        let known = Known {
+            class: pool.sym("__class__"),
+            classdict: pool.sym("__classdict__"),
+            conditional_annotations: pool.sym("__conditional_annotations__"),
+            type_params: pool.sym(".type_params"),
+            super_: pool.sym("super"),
+            self_: pool.sym("self"),
+            debug: pool.sym("__debug__"),
+        };
+        let module = pool.sym("<module>");
+        let block = table
+            .lookup(BlockKey::Module)
+            .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
+        let unit = Unit::new(table, pool, block, module, ScopeType::Module, 1, &known);
+        Ok(Compiler {
+            ast,
+            pool,
+            table,
+            profile,
+            level,
+            features,
+            known,
+            unit,
+            outer: Vec::new(),
+            heap: Heap::new(),
+            graph: Graph::new(),
+            listing: false,
+            depth: 0,
+        })
+    }
 }
 
 impl Compiler<'_> {
@@ -151,12 +174,21 @@ impl Compiler<'_> {
             col: 0,
             end_col: 0,
         };
-        self.op_arg(start, super::opcode::Op::Resume, 0);
+        self.op_arg(start, Op::Resume, 0);
         let body = self.ast.body;
         let loc = match self.ast.slice(body).first() {
             Some(&first) => self.ast.stmt(first).loc,
             None => Loc { line: 1, ..start },
         };
+        if self
+            .table
+            .block(self.unit.block)
+            .has_conditional_annotations
+        {
+            let at = self.unit.names.add(self.known.conditional_annotations);
+            self.op_arg(loc, Op::BuildSet, 0);
+            self.op_arg(loc, Op::StoreName, at);
+        }
         self.body(loc, body)
     }
 
@@ -181,6 +213,11 @@ impl Compiler<'_> {
     /// The text of a name for a message.
     fn text_of(&self, name: Sym) -> String {
         String::from_utf8_lossy(self.pool.text(name)).into_owned()
+    }
+
+    /// Whether the target is `3.minor` or newer.
+    fn since(&self, minor: u8) -> bool {
+        self.profile.since(minor)
     }
 
     fn future_annotations(&self) -> bool {

@@ -52,7 +52,12 @@ impl Compiler<'_> {
 
     /// As [`Self::scope`], knowing the cells that a class gets by itself.
     pub(super) fn ref_type(&self, name: Sym) -> Scope {
-        let implicit = name == self.known.class || name == self.known.classdict;
+        let implicit = [
+            self.known.class,
+            self.known.classdict,
+            self.known.conditional_annotations,
+        ]
+        .contains(&name);
         if self.unit.scope_type == ScopeType::Class && implicit {
             return Scope::Cell;
         }

@@ -66,6 +66,8 @@ impl Compiler<'_> {
                 self.jump_if(loc, guard, fail, false)?;
             }
             if !last {
+                // So that a matched case counts for the line of its body.
+                let loc = if self.since(14) { Loc::NEXT } else { loc };
                 self.op(loc, Op::PopTop);
             }
             self.statements(case.body)?;
@@ -312,7 +314,7 @@ impl Compiler<'_> {
                 self.load_const(loc, Constant::Int((size - index) as i64));
                 self.binary_op(loc, Operator::Sub, false);
             }
-            self.op(loc, Op::BinarySubscr);
+            self.binary_subscript(loc);
             self.subpattern(pattern, matching)?;
         }
         matching.on_top -= 1;

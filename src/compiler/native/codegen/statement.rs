@@ -2,10 +2,12 @@
 
 use super::Compiler;
 use super::frame_block::FrameBlockKind;
+use super::intrinsic::common;
 use crate::compiler::native::ast::{
     Constant, Ctx, ExprId, ExprKind, Stmt, StmtId, StmtKind, StmtList,
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
+use crate::compiler::native::instruction::Label;
 use crate::compiler::native::opcode::Op;
 use crate::pyc::Level;
 
@@ -20,7 +22,7 @@ impl Compiler<'_> {
 
     /// The body of a module or class: annotations, docstring, statements.
     pub(super) fn body(&mut self, loc: Loc, list: StmtList) -> Pass<()> {
-        if self.has_annotations(list) {
+        if self.sets_up_annotations(list) {
             self.op(loc, Op::SetupAnnotations);
         }
         let mut rest = list;
@@ -33,7 +35,20 @@ impl Compiler<'_> {
                 self.name_op(Loc::NONE, name, Ctx::Store)?;
             }
         }
-        self.statements(rest)
+        self.statements(rest)?;
+        if self.since(14) && !self.future_annotations() {
+            self.annotate_names(loc)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the body needs `__annotations__` from the start.
+    fn sets_up_annotations(&self, list: StmtList) -> bool {
+        if self.since(14) {
+            self.future_annotations() && self.table.block(self.unit.block).annotations_used
+        } else {
+            self.has_annotations(list)
+        }
     }
 
     fn statement(&mut self, id: StmtId) -> Pass<()> {
@@ -42,6 +57,22 @@ impl Compiler<'_> {
 
     fn statement_inner(&mut self, id: StmtId) -> Pass<()> {
         let stmt = self.ast.stmt(id);
+        let conditional = self.unit.conditional;
+        self.unit.conditional |= matches!(
+            stmt.kind,
+            StmtKind::For { .. }
+                | StmtKind::While { .. }
+                | StmtKind::If { .. }
+                | StmtKind::Match { .. }
+                | StmtKind::Try(_)
+                | StmtKind::With { .. }
+        );
+        self.statement_of(id, stmt)?;
+        self.unit.conditional = conditional;
+        Ok(())
+    }
+
+    fn statement_of(&mut self, id: StmtId, stmt: Stmt) -> Pass<()> {
         let loc = stmt.loc;
         match stmt.kind {
             StmtKind::FunctionDef(def) => self.function_def(id, loc, *self.ast.get(def)),
@@ -55,6 +86,12 @@ impl Compiler<'_> {
             StmtKind::Delete { targets } => self.expressions(targets),
             StmtKind::Assign { targets, value } => self.assign(loc, targets, value),
             StmtKind::AugAssign { target, op, value } => self.aug_assign(loc, target, op, value),
+            StmtKind::AnnAssign {
+                target,
+                annotation,
+                value,
+                simple,
+            } if self.since(14) => self.deferred_ann_assign(loc, target, annotation, value, simple),
             StmtKind::AnnAssign {
                 target,
                 annotation,
@@ -157,7 +194,7 @@ impl Compiler<'_> {
         self.jump(Loc::NONE, Op::Jump, start);
         self.place(cleanup);
         self.op(Loc::NONE, Op::EndFor);
-        self.op(Loc::NONE, Op::PopTop);
+        self.pop_iterator();
         self.pop_block();
         self.statements(orelse)?;
         self.place(exit);
@@ -184,19 +221,49 @@ impl Compiler<'_> {
         self.place(start);
         self.push_block(loc, FrameBlockKind::ForLoop { start, exit })?;
         self.jump(loc, Op::SetupFinally, except);
-        self.op(loc, Op::GetAnext);
-        self.load_none(loc);
-        self.yield_from(loc, true);
+        let send = self.next_async(loc);
         self.op(loc, Op::PopBlock);
+        if self.since(14) {
+            self.op(loc, Op::NotTaken);
+        }
         self.expression(target)?;
         self.statements(body)?;
         self.jump(Loc::NONE, Op::Jump, start);
         self.pop_block();
         self.place(except);
-        self.op(iter_loc, Op::EndAsyncFor);
+        self.end_async_for(iter_loc, send);
         self.statements(orelse)?;
         self.place(exit);
         Ok(())
+    }
+
+    /// After `END_FOR`.
+    pub(super) fn pop_iterator(&mut self) {
+        let op = if self.since(14) {
+            Op::PopIter
+        } else {
+            Op::PopTop
+        };
+        self.op(Loc::NONE, op);
+    }
+
+    /// Awaits the next item of the asynchronous iterator on the stack. Where it is sent to.
+    pub(super) fn next_async(&mut self, loc: Loc) -> Label {
+        self.op(loc, Op::GetAnext);
+        self.load_none(loc);
+        let send = self.label();
+        self.place(send);
+        self.yield_from(loc, true);
+        send
+    }
+
+    /// Ends an asynchronous loop; from 3.14 on the instruction names the place of the sending.
+    pub(super) fn end_async_for(&mut self, loc: Loc, send: Label) {
+        if self.since(14) {
+            self.jump(loc, Op::EndAsyncForOf, send);
+        } else {
+            self.op(loc, Op::EndAsyncFor);
+        }
     }
 
     fn while_loop(&mut self, loc: Loc, test: ExprId, body: StmtList, orelse: StmtList) -> Pass<()> {
@@ -209,7 +276,11 @@ impl Compiler<'_> {
         self.jump_if(loc, test, anchor, false)?;
         self.place(again);
         self.statements(body)?;
-        self.jump_if(loc, test, again, true)?;
+        if self.since(14) {
+            self.jump(Loc::NONE, Op::Jump, start);
+        } else {
+            self.jump_if(loc, test, again, true)?;
+        }
         self.pop_block();
         self.place(anchor);
         self.statements(orelse)?;
@@ -304,7 +375,11 @@ impl Compiler<'_> {
         }
         let end = self.label();
         self.jump_if(loc, test, end, true)?;
-        self.op(loc, Op::LoadAssertionError);
+        if self.since(14) {
+            self.op_arg(loc, Op::LoadCommonConstant, common::ASSERTION_ERROR);
+        } else {
+            self.op(loc, Op::LoadAssertionError);
+        }
         if let Some(msg) = msg {
             self.expression(msg)?;
             self.op_arg(loc, Op::Call, 0);

@@ -1,16 +1,15 @@
 //! Type parameters and `type` statements (PEP 695, PEP 696).
 
 use super::Compiler;
-use super::intrinsic::{one, two};
+use super::intrinsic::{function, one, two};
 use super::unit::ScopeType;
 use crate::compiler::native::ast::{
     Constant, Ctx, Expr, ExprId, ExprKind, StmtId, Sym, TypeParam, TypeParamId, TypeParamKind,
     TypeParamList,
 };
-use crate::compiler::native::constant::Origin;
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
-use crate::compiler::native::symtable::BlockKey;
+use crate::compiler::native::symtable::{BlockId, BlockKey};
 
 impl Compiler<'_> {
     /// Begins the scope of the type parameters of a definition.
@@ -78,7 +77,7 @@ impl Compiler<'_> {
     fn evaluator(&mut self, key: BlockKey, name: Sym, value: ExprId, starred: bool) -> Pass<()> {
         let Expr { kind, loc } = self.ast.expr(value);
         let block = self.block_of(key)?;
-        self.enter(block, name, ScopeType::TypeParams, loc.line)?;
+        let flags = self.enter_evaluator(loc, block, name, ScopeType::TypeParams)?;
         match kind {
             ExprKind::Starred { value, .. } if starred => {
                 self.expression(value)?;
@@ -88,7 +87,26 @@ impl Compiler<'_> {
         }
         self.op(loc, Op::ReturnValue);
         let code = self.leave(true)?;
-        self.make_closure(loc, &code, 0)
+        self.make_closure(loc, &code, flags)
+    }
+
+    /// Begins a function that is called when its value is asked for. From 3.14 on it takes a format,
+    /// by default `VALUE`. Returns the flags of what is on the stack.
+    fn enter_evaluator(
+        &mut self,
+        loc: Loc,
+        block: BlockId,
+        name: Sym,
+        before_3_14: ScopeType,
+    ) -> Pass<u32> {
+        if self.since(14) {
+            let defaults = self.pool.tuple_constant(&[Constant::Int(1)]);
+            self.load_const(loc, defaults);
+            self.enter_annotations(loc, block, name)?;
+            return Ok(function::DEFAULTS);
+        }
+        self.enter(block, name, before_3_14, loc.line)?;
+        Ok(0)
     }
 
     pub(super) fn type_alias(
@@ -123,13 +141,12 @@ impl Compiler<'_> {
 
     fn type_alias_body(&mut self, id: StmtId, loc: Loc, name: Sym, value: ExprId) -> Pass<()> {
         let block = self.block_of(BlockKey::Stmt(id))?;
-        self.enter(block, name, ScopeType::Function, loc.line)?;
-        // The first constant would be the docstring.
-        self.add_const(Constant::None, Origin::Literal);
+        let flags = self.enter_evaluator(loc, block, name, ScopeType::Function)?;
+        self.no_docstring();
         self.expression(value)?;
         self.op(loc, Op::ReturnValue);
         let code = self.leave(false)?;
-        self.make_closure(loc, &code, 0)?;
+        self.make_closure(loc, &code, flags)?;
         self.op_arg(loc, Op::BuildTuple, 3);
         self.op_arg(loc, Op::CallIntrinsic1, one::TYPEALIAS);
         Ok(())

@@ -3,11 +3,12 @@
 use rustc_hash::FxHashMap;
 
 use super::Known;
+use super::annotation::Deferred;
 use super::frame_block::FrameBlock;
 use super::indexed::Indexed;
 use crate::compiler::native::ast::{Pool, Sym};
 use crate::compiler::native::constant::Item;
-use crate::compiler::native::instruction::Sequence;
+use crate::compiler::native::instruction::{Instr, Sequence};
 use crate::compiler::native::symtable::{Block, BlockId, Flags, Scope, SymbolTable};
 
 /// What kind of code object it is.
@@ -19,6 +20,8 @@ pub(super) enum ScopeType {
     AsyncFunction,
     Lambda,
     Comprehension,
+    /// Type parameters, their bounds and defaults; from 3.14 on also `__annotate__` and the value of a
+    /// `type` statement.
     TypeParams,
 }
 
@@ -50,6 +53,16 @@ pub(super) struct Unit {
     pub(super) fast_hidden: FxHashMap<Sym, bool>,
     /// What inlined comprehensions change in the symbols while they are compiled.
     pub(super) overrides: FxHashMap<Sym, (Flags, Scope)>,
+    /// The sequences of the code objects inside, as text, when they are wanted.
+    pub(super) nested: Vec<String>,
+    /// Inside of a statement whose parts may not run.
+    pub(super) conditional: bool,
+    /// 3.14: the annotated names of a module or class, for `__annotate__`.
+    pub(super) deferred: Vec<Deferred>,
+    /// 3.14: the name of the first parameter in the code object, if it is another than here.
+    pub(super) public_parameter: Option<Sym>,
+    /// 3.14: what a module does before its first statement to set `__annotate__`.
+    pub(super) annotations_code: Vec<Instr>,
 }
 
 /// The names of a block with a scope or some flags, sorted.
@@ -89,6 +102,9 @@ impl Unit {
         if symbols.needs_classdict {
             cellvars.add(known.classdict);
         }
+        if symbols.has_conditional_annotations {
+            cellvars.add(known.conditional_annotations);
+        }
         let free = names_by(symbols, pool, |scope, flags| {
             scope == Scope::Free || flags.any(Flags::FREE_CLASS)
         });
@@ -113,6 +129,11 @@ impl Unit {
             freevars: Indexed::from_keys(free),
             fast_hidden: FxHashMap::default(),
             overrides: FxHashMap::default(),
+            nested: Vec::new(),
+            conditional: false,
+            deferred: Vec::new(),
+            public_parameter: None,
+            annotations_code: Vec::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::frame_block::FrameBlockKind;
+use super::intrinsic::special;
 use crate::compiler::native::ast::{List, StmtList, WithItem};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::instruction::Label;
@@ -30,12 +31,7 @@ impl Compiler<'_> {
         let cleanup = self.label();
         self.expression(item.context)?;
         let loc = ast.expr(item.context).loc;
-        if is_async {
-            self.op(loc, Op::BeforeAsyncWith);
-            self.await_top(loc, 1);
-        } else {
-            self.op(loc, Op::BeforeWith);
-        }
+        self.enter_context(loc, is_async);
         self.jump(loc, Op::SetupWith, handler);
         self.push_block(loc, FrameBlockKind::With { is_async })?;
         match item.vars {
@@ -70,6 +66,28 @@ impl Compiler<'_> {
         Ok(())
     }
 
+    /// Leaves `__exit__` on the stack and calls `__enter__`.
+    fn enter_context(&mut self, loc: Loc, is_async: bool) {
+        let (before, enter, exit) = if is_async {
+            (Op::BeforeAsyncWith, special::AENTER, special::AEXIT)
+        } else {
+            (Op::BeforeWith, special::ENTER, special::EXIT)
+        };
+        if self.since(14) {
+            self.op_arg(loc, Op::Copy, 1);
+            self.op_arg(loc, Op::LoadSpecial, exit);
+            self.op_arg(loc, Op::Swap, 2);
+            self.op_arg(loc, Op::Swap, 3);
+            self.op_arg(loc, Op::LoadSpecial, enter);
+            self.op_arg(loc, Op::Call, 0);
+        } else {
+            self.op(loc, before);
+        }
+        if is_async {
+            self.await_top(loc, 1);
+        }
+    }
+
     /// Reraises unless `__exit__` returned something true.
     fn finish_with(&mut self, cleanup: Label) {
         let suppress = self.label();
@@ -80,8 +98,10 @@ impl Compiler<'_> {
         self.op(Loc::NONE, Op::PopTop);
         self.op(Loc::NONE, Op::PopBlock);
         self.op(Loc::NONE, Op::PopExcept);
-        self.op(Loc::NONE, Op::PopTop);
-        self.op(Loc::NONE, Op::PopTop);
+        // `__exit__`, from 3.14 on with its `self`.
+        for _ in 0..if self.since(14) { 3 } else { 2 } {
+            self.op(Loc::NONE, Op::PopTop);
+        }
         let exit = self.label();
         self.jump(Loc::NONE, Op::JumpNoInterrupt, exit);
         self.place(cleanup);

@@ -76,25 +76,6 @@ pub struct CodeObject {
     pub exceptiontable: ObjectId,
 }
 
-impl CodeObject {
-    /// Whether CPython's `==` holds: it does not look at the qualified name, nor at what follows
-    /// from the rest.
-    fn same(&self, other: &CodeObject) -> bool {
-        self.name == other.name
-            && self.argcount == other.argcount
-            && self.posonlyargcount == other.posonlyargcount
-            && self.kwonlyargcount == other.kwonlyargcount
-            && self.flags == other.flags
-            && self.firstlineno == other.firstlineno
-            && self.code == other.code
-            && self.consts == other.consts
-            && self.names == other.names
-            && self.localsplusnames == other.localsplusnames
-            && self.linetable == other.linetable
-            && self.exceptiontable == other.exceptiontable
-    }
-}
-
 /// All objects of a compile.
 #[derive(Debug, Default)]
 pub struct Heap {
@@ -303,6 +284,12 @@ impl Heap {
         id
     }
 
+    /// As [`Heap::names`], a tuple that is merged with no other.
+    pub fn own_names(&mut self, names: &[Sym]) -> ObjectId {
+        let strings = names.iter().map(|&name| self.name(name)).collect();
+        self.add(Object::Tuple(strings))
+    }
+
     /// The tuple of constants in a code object. Each item was made an object before.
     pub fn consts(&mut self, items: &[Item], pool: &mut Pool) -> ObjectId {
         let values: Option<Vec<Constant>> = items
@@ -367,12 +354,38 @@ impl Heap {
         self.add(copy)
     }
 
+    /// Whether CPython's `==` holds: it does not look at the qualified name, nor at what follows
+    /// from the rest.
+    fn same_code(&self, one: &CodeObject, other: &CodeObject) -> bool {
+        one.name == other.name
+            && one.argcount == other.argcount
+            && one.posonlyargcount == other.posonlyargcount
+            && one.kwonlyargcount == other.kwonlyargcount
+            && one.flags == other.flags
+            && one.firstlineno == other.firstlineno
+            && one.code == other.code
+            && one.consts == other.consts
+            && one.names == other.names
+            && self.same_names(one.localsplusnames, other.localsplusnames)
+            && one.linetable == other.linetable
+            && one.exceptiontable == other.exceptiontable
+    }
+
+    /// Whether two tuples of names are equal, also if they are two objects.
+    fn same_names(&self, one: ObjectId, other: ObjectId) -> bool {
+        one == other
+            || match (self.get(one), self.get(other)) {
+                (Object::Tuple(one), Object::Tuple(other)) => one == other,
+                _ => false,
+            }
+    }
+
     /// Adds a code object, or finds one that CPython takes for equal.
     pub fn code(&mut self, code: CodeObject) -> ObjectId {
         let key = (code.firstlineno, code.name);
         for &id in self.codes.get(&key).map_or(&[][..], Vec::as_slice) {
             if let Object::Code(other) = self.get(id)
-                && other.same(&code)
+                && self.same_code(other, &code)
             {
                 return id;
             }

@@ -20,7 +20,7 @@ pub struct Profile {
     startup_classes: &'static str,
     /// Whether its bytes are known to be CPython's: only then users get them.
     pub is_released: bool,
-    /// From 3.13.1: a comprehension gets the iterator of each source twice (gh-125038).
+    /// 3.13.1 and later 3.13: a comprehension gets the iterator of each source twice (gh-125038).
     pub repeats_get_iter: bool,
 }
 
@@ -51,7 +51,7 @@ static V3_14: Profile = Profile {
     startup_names: include_str!("startup_314.txt"),
     startup_classes: include_str!("startup_classes_314.txt"),
     is_released: false,
-    repeats_get_iter: true,
+    repeats_get_iter: false,
 };
 
 impl Profile {

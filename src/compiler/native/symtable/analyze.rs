@@ -228,16 +228,19 @@ impl Builder<'_> {
             if scope == Scope::Cell || flags.any(Flags::COMP_CELL) {
                 inlined_cells.insert(name);
             }
-            // What a class keeps in cells for its functions is never free through it.
-            if scope == Scope::Free && is_class && self.is_class_cell(name) {
-                scope = Scope::GlobalImplicit;
-                comp_free.retain(|&free| free != name);
-                removed.push(name);
-            }
             let children = &self.block(comp).children;
             let free_in_child = children
                 .iter()
                 .any(|&child| self.block(child).scope(name) == Scope::Free);
+            // What a class keeps in cells for its functions is never free through it. Up to 3.13 that
+            // takes the cell also from a function inside the comprehension.
+            if scope == Scope::Free && is_class && self.is_class_cell(name) {
+                scope = Scope::GlobalImplicit;
+                if !(self.is_314 && free_in_child) {
+                    comp_free.retain(|&free| free != name);
+                }
+                removed.push(name);
+            }
             let is_314 = self.is_314;
             let block = self.block_mut(id);
             match block.symbol_mut(name) {

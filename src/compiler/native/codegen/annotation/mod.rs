@@ -1,9 +1,15 @@
-//! Annotations up to 3.13: evaluated where they stand, or kept as text (PEP 563).
+//! Annotations of names and parameters: stored at once (`stored`, up to 3.13), or put into an
+//! `__annotate__` function (`deferred`, from 3.14 on, PEP 649). Here is what both do alike.
+
+mod deferred;
+mod stored;
+
+pub(super) use deferred::Deferred;
 
 use super::Compiler;
 use super::unit::ScopeType;
 use crate::compiler::native::ast::{
-    Arg, Arguments, Constant, Ctx, Expr, ExprId, ExprKind, List, Sym,
+    Arg, Arguments, Constant, Ctx, Expr, ExprId, ExprKind, Id, List, Sym,
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
@@ -18,37 +24,28 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    /// Makes a tuple of names and annotations. Whether there are any.
-    pub(super) fn function_annotations(
+    /// Loads the names and annotations of parameters. How many there are.
+    fn parameter_annotations(
         &mut self,
         loc: Loc,
         args: &Arguments,
         returns: Option<ExprId>,
-    ) -> Pass<bool> {
+    ) -> Pass<usize> {
         let ast = self.ast;
         let mut count = 0;
+        let single = |arg: Option<Id<Arg>>| arg.map(|arg| *ast.get(arg));
         self.arg_annotations(loc, args.args, &mut count)?;
         self.arg_annotations(loc, args.posonlyargs, &mut count)?;
-        if let Some(arg) = args.vararg {
-            let Arg {
-                name, annotation, ..
-            } = *ast.get(arg);
-            self.arg_annotation(loc, name, annotation, &mut count)?;
+        if let Some(arg) = single(args.vararg) {
+            self.arg_annotation(loc, arg.name, arg.annotation, &mut count)?;
         }
         self.arg_annotations(loc, args.kwonlyargs, &mut count)?;
-        if let Some(arg) = args.kwarg {
-            let Arg {
-                name, annotation, ..
-            } = *ast.get(arg);
-            self.arg_annotation(loc, name, annotation, &mut count)?;
+        if let Some(arg) = single(args.kwarg) {
+            self.arg_annotation(loc, arg.name, arg.annotation, &mut count)?;
         }
         let name = self.sym("return");
         self.arg_annotation(loc, name, returns, &mut count)?;
-        if count == 0 {
-            return Ok(false);
-        }
-        self.op_count(loc, Op::BuildTuple, count);
-        Ok(true)
+        Ok(count)
     }
 
     fn arg_annotations(&mut self, loc: Loc, args: List<Arg>, count: &mut usize) -> Pass<()> {
@@ -80,7 +77,7 @@ impl Compiler<'_> {
         } else {
             self.expression(annotation)?;
         }
-        *count += 2;
+        *count += 1;
         Ok(())
     }
 
@@ -88,60 +85,43 @@ impl Compiler<'_> {
         matches!(self.unit.scope_type, ScopeType::Module | ScopeType::Class)
     }
 
-    pub(super) fn ann_assign(
-        &mut self,
-        loc: Loc,
-        target: ExprId,
-        annotation: ExprId,
-        value: Option<ExprId>,
-        simple: bool,
-    ) -> Pass<()> {
+    /// The assignment of an annotated assignment.
+    fn annotated_value(&mut self, loc: Loc, target: ExprId, value: Option<ExprId>) -> Pass<()> {
         if let Some(value) = value {
             self.expression(value)?;
             self.expression(target)?;
         }
         match self.ast.expr(target).kind {
-            ExprKind::Name { id, .. } => {
-                self.check_name(loc, id, Ctx::Store)?;
-                if simple && self.keeps_annotations() {
-                    if self.future_annotations() {
-                        self.annotation_text(annotation)?;
-                    } else {
-                        self.expression(annotation)?;
-                    }
-                    let annotations = self.sym("__annotations__");
-                    self.op_name(loc, Op::LoadName, annotations);
-                    let name = self.mangle(id);
-                    self.load_name_const(loc, name);
-                    self.op(loc, Op::StoreSubscr);
-                }
-            }
-            ExprKind::Attribute {
-                value: object,
-                attr,
-                ..
-            } => {
-                self.check_name(loc, attr, Ctx::Store)?;
-                if value.is_none() {
-                    self.evaluate(object)?;
-                }
-            }
+            ExprKind::Name { id, .. } => self.check_name(loc, id, Ctx::Store),
+            ExprKind::Attribute { attr, .. } => self.check_name(loc, attr, Ctx::Store),
+            ExprKind::Subscript { .. } => Ok(()),
+            _ => Err(Stop::unsure("an annotated assignment to something else")),
+        }
+    }
+
+    /// Evaluates the parts of an annotated target that nothing is assigned to.
+    fn annotated_parts(&mut self, target: ExprId, value: Option<ExprId>) -> Pass<()> {
+        match self.ast.expr(target).kind {
+            ExprKind::Attribute { value: object, .. } if value.is_none() => self.evaluate(object),
             ExprKind::Subscript {
                 value: object,
                 slice,
                 ..
-            } => {
-                if value.is_none() {
-                    self.evaluate(object)?;
-                    self.evaluate_slice(slice)?;
-                }
+            } if value.is_none() => {
+                self.evaluate(object)?;
+                self.evaluate_slice(slice)
             }
-            _ => return Err(Stop::unsure("an annotated assignment to something else")),
+            _ => Ok(()),
         }
-        if !simple && !self.future_annotations() && self.keeps_annotations() {
-            self.evaluate(annotation)?;
-        }
-        Ok(())
+    }
+
+    /// Stores the annotation on the stack into `__annotations__`.
+    fn store_annotation(&mut self, loc: Loc, name: Sym) {
+        let annotations = self.sym("__annotations__");
+        self.op_name(loc, Op::LoadName, annotations);
+        let name = self.mangle(name);
+        self.load_name_const(loc, name);
+        self.op(loc, Op::StoreSubscr);
     }
 
     /// Evaluates an expression for its effects.
