@@ -24,6 +24,10 @@ const CO_HAS_DOCSTRING: u32 = 0x400_0000;
 /// 3.14
 const CO_METHOD: u32 = 0x800_0000;
 
+/// 3.14: a parameter that can be given by place, by name, that takes all that are left.
+const KIND_BY_PLACE: u8 = 0x02;
+const KIND_BY_NAME: u8 = 0x04;
+const KIND_REST: u8 = 0x08;
 const KIND_HIDDEN: u8 = 0x10;
 const KIND_LOCAL: u8 = 0x20;
 const KIND_CELL: u8 = 0x40;
@@ -156,14 +160,39 @@ impl Compiler<'_> {
         })
     }
 
+    /// How the `at`th local variable is passed, as far as the version notes it.
+    fn parameter_kind(&self, at: usize) -> u8 {
+        let unit = &self.unit;
+        let block = self.table.block(unit.block);
+        let mut at = at as u32;
+        let mut kinds = [
+            (unit.posonlyargcount, KIND_BY_PLACE),
+            (unit.argcount, KIND_BY_PLACE | KIND_BY_NAME),
+            (unit.kwonlyargcount, KIND_BY_NAME),
+            (u32::from(block.varargs), KIND_BY_PLACE | KIND_REST),
+            (u32::from(block.varkeywords), KIND_BY_NAME | KIND_REST),
+        ]
+        .into_iter();
+        if !self.since(14) {
+            return 0;
+        }
+        let found = kinds.find(|&(count, _)| {
+            let here = at < count;
+            at = at.wrapping_sub(count);
+            here
+        });
+        found.map_or(0, |(_, kind)| kind)
+    }
+
     /// Names and kinds of the frame's variables.
     fn variables(&self) -> (Vec<Sym>, Vec<u8>) {
         let unit = &self.unit;
         let mut names = unit.varnames.keys().to_vec();
         let mut kinds: Vec<u8> = names
             .iter()
-            .map(|&name| {
-                let mut kind = KIND_LOCAL;
+            .enumerate()
+            .map(|(at, &name)| {
+                let mut kind = KIND_LOCAL | self.parameter_kind(at);
                 if unit.fast_hidden.contains_key(&name) {
                     kind |= KIND_HIDDEN;
                 }

@@ -48,6 +48,10 @@ impl CfgInstr {
 pub struct Block {
     /// The instructions. Only the last one may leave the block.
     pub instrs: Vec<CfgInstr>,
+    /// The handlers of instructions that were removed from the end, the nearest last. CPython leaves
+    /// them in the slots behind the last instruction, and an instruction that is added there later
+    /// gets them.
+    left_behind: Vec<BlockIndex>,
     /// The block that follows in the text.
     pub next: BlockIndex,
     /// Whether it was made for a label.
@@ -75,6 +79,7 @@ pub struct Block {
 impl Block {
     const EMPTY: Block = Block {
         instrs: Vec::new(),
+        left_behind: Vec::new(),
         next: NONE,
         labelled: false,
         predecessors: 0,
@@ -87,6 +92,49 @@ impl Block {
         warm: false,
         handler_stack: 0,
     };
+
+    /// Adds an instruction made by a pass. Its handler is what was left behind in its slot.
+    pub fn add(&mut self, instr: CfgInstr) {
+        let except = self.left_behind.pop().unwrap_or(NONE);
+        self.instrs.push(CfgInstr { except, ..instr });
+    }
+
+    /// Adds copies of instructions, with their handlers.
+    pub fn append(&mut self, instrs: &[CfgInstr]) {
+        self.use_slots(instrs.len());
+        self.instrs.extend_from_slice(instrs);
+    }
+
+    /// Inserts instructions at an index, with their handlers.
+    pub fn insert(&mut self, index: usize, instrs: &[CfgInstr]) {
+        self.use_slots(instrs.len());
+        let index = index.min(self.instrs.len());
+        self.instrs.splice(index..index, instrs.iter().copied());
+    }
+
+    fn use_slots(&mut self, count: usize) {
+        let left = self.left_behind.len().saturating_sub(count);
+        self.left_behind.truncate(left);
+    }
+
+    /// Keeps the instructions at the given indices, which rise.
+    pub fn keep(&mut self, kept: impl IntoIterator<Item = usize>) {
+        let mut count = 0;
+        let before = self.instrs.len();
+        for index in kept {
+            if count != index
+                && let Some(&instr) = self.instrs.get(index)
+                && let Some(slot) = self.instrs.get_mut(count)
+            {
+                *slot = instr;
+            }
+            count += 1;
+        }
+        let removed = self.instrs.get(count..before).unwrap_or(&[]);
+        self.left_behind
+            .extend(removed.iter().rev().map(|instr| instr.except));
+        self.instrs.truncate(count);
+    }
 
     /// The last instruction.
     pub fn last(&self) -> Option<&CfgInstr> {
@@ -158,8 +206,11 @@ impl Graph {
             Some(block) => {
                 let mut instrs = std::mem::take(&mut block.instrs);
                 instrs.clear();
+                let mut left_behind = std::mem::take(&mut block.left_behind);
+                left_behind.clear();
                 *block = Block {
                     instrs,
+                    left_behind,
                     ..Block::EMPTY
                 };
             }

@@ -32,14 +32,14 @@ impl Graph {
             return false;
         }
         let copies = target.instrs.clone();
-        let instrs = &mut self[at].instrs;
-        if let Some(last) = instrs.last_mut() {
+        let block = &mut self[at];
+        if let Some(last) = block.instrs.last_mut() {
             last.clear();
         }
-        instrs.extend_from_slice(&copies);
+        block.append(&copies);
         if lineless
             && jump.op == Op::Jump
-            && let Some(last) = instrs.last_mut()
+            && let Some(last) = block.instrs.last_mut()
             && last.op.is_unconditional_jump()
         {
             // The copied jump takes over the look after signals.

@@ -23,7 +23,7 @@ impl Graph {
         };
         let instrs = &mut self[at].instrs;
         let count = instrs.len();
-        let mut kept = 0;
+        let mut kept = Vec::with_capacity(count);
         let mut line_before = -1;
         for index in 0..count {
             let Some(&instr) = instrs.get(index) else {
@@ -46,14 +46,12 @@ impl Graph {
                     continue;
                 }
             }
-            if let Some(slot) = instrs.get_mut(kept) {
-                *slot = instr;
-            }
-            kept += 1;
+            kept.push(index);
             line_before = line;
         }
-        instrs.truncate(kept);
-        count - kept
+        let removed = count - kept.len();
+        self[at].keep(kept);
+        removed
     }
 
     /// Removes the `NOP`s that no line needs. Returns how many.

@@ -8,8 +8,7 @@ impl Graph {
     /// Writes out the jumps that keep the value they test (3.14).
     pub(super) fn convert_pseudo_conditional_jumps(&mut self) {
         self.for_each(|graph, at| {
-            let instrs = &mut graph[at].instrs;
-            let Some(jump) = instrs.last_mut() else {
+            let Some(jump) = graph[at].instrs.last_mut() else {
                 return;
             };
             jump.op = match jump.op {
@@ -17,11 +16,13 @@ impl Graph {
                 Op::JumpIfTrue => Op::PopJumpIfTrue,
                 _ => return,
             };
-            // As in CPython, no handler guards the two that are new.
-            let copy = CfgInstr::new(Op::Copy, 1, jump.loc);
-            let to_bool = CfgInstr::new(Op::ToBool, 0, jump.loc);
-            let end = instrs.len().saturating_sub(1);
-            instrs.splice(end..end, [copy, to_bool]);
+            let guarded = |op, arg| CfgInstr {
+                except: jump.except,
+                ..CfgInstr::new(op, arg, jump.loc)
+            };
+            let test = [guarded(Op::Copy, 1), guarded(Op::ToBool, 0)];
+            let end = graph[at].instrs.len().saturating_sub(1);
+            graph[at].insert(end, &test);
         });
     }
 
@@ -64,7 +65,7 @@ impl Graph {
         };
         if !self[last.target].visited {
             if marks_branches {
-                self[at].instrs.push(not_taken(last.loc));
+                self[at].add(not_taken(last.loc));
             }
             return;
         }

@@ -86,7 +86,7 @@ impl Graph {
         }
         let mut direct = CfgInstr::new(op, 0, second.loc);
         direct.target = second.target;
-        instrs.push(direct);
+        self[at].add(direct);
         true
     }
 

@@ -82,6 +82,6 @@ impl Locals<'_> {
             prefix.push(CfgInstr::new(Op::ReturnGenerator, 0, loc));
             prefix.push(CfgInstr::new(Op::PopTop, 0, loc));
         }
-        graph[ENTRY].instrs.splice(0..0, prefix);
+        graph[ENTRY].insert(0, &prefix);
     }
 }
