@@ -21,3 +21,4 @@ pub mod sys;
 pub mod tree;
 #[cfg(feature = "vm")]
 pub mod vm;
+pub mod watch;

@@ -161,7 +161,7 @@ fn every_file_has_the_same_attributes_and_content_on_both_sides() {
         return;
     };
     rich_tree(&mounted);
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    mounted.settle();
     assert_same_tree(&mounted);
     // The same after changes of every kind, through the same mount.
     let source = mounted.source();
@@ -173,8 +173,7 @@ fn every_file_has_the_same_attributes_and_content_on_both_sides() {
     fs::remove_file(source.join("relative")).unwrap();
     fs::create_dir(source.join("relative")).unwrap();
     mounted.write("relative/now a directory", "");
-    // The times of a directory may lag by a tenth of a second (docs/SEMANTICS.md).
-    std::thread::sleep(std::time::Duration::from_millis(150));
+    mounted.settle();
     assert_same_tree(&mounted);
 }
 
@@ -670,6 +669,7 @@ fn an_open_file_keeps_its_content_when_its_name_gets_another() {
     let mut rest = Vec::new();
     open.read_to_end(&mut rest).unwrap();
     assert!(rest.iter().all(|byte| *byte == b'a'), "torn");
+    mounted.settle();
     assert_eq!(
         fs::read(mounted.mount_point().join("f")).unwrap(),
         vec![b'b'; 500_000]
@@ -684,12 +684,14 @@ fn a_recreated_file_with_a_reused_inode_number_is_a_new_file() {
     for round in 0..50u8 {
         let content = vec![round; 100];
         mounted.write("f", &content);
+        mounted.settle();
         assert_eq!(
             fs::read(mounted.mount_point().join("f")).unwrap(),
             content,
             "round {round}"
         );
         fs::remove_file(mounted.source().join("f")).unwrap();
+        mounted.settle();
         assert!(!mounted.mount_point().join("f").exists());
     }
 }

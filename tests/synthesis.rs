@@ -286,7 +286,10 @@ fn the_next_reader_sees_each_kind_of_edit() {
     };
     let (root, source) = (mounted.mount_point(), mounted.source());
     let path = mounted.write("mod.py", "value = 1000\n");
-    let see = || value(&interpreter, root, "mod");
+    let see = || {
+        mounted.settle();
+        value(&interpreter, root, "mod")
+    };
     let mtime = fs::metadata(&path).unwrap().modified().unwrap();
     let keep_time = || {
         fs::File::options()
@@ -331,6 +334,7 @@ fn the_next_reader_sees_each_kind_of_edit() {
         let release = if number == 1 { "one" } else { "two" };
         let _ = fs::remove_file(&current);
         symlink(release, &current).unwrap();
+        mounted.settle();
         assert_eq!(
             value(&interpreter, &root.join("current"), "pkg.mod"),
             number.to_string(),
@@ -346,6 +350,7 @@ fn the_next_reader_sees_each_kind_of_edit() {
         fs::rename(source.join("one"), source.join("swap")).unwrap();
         fs::rename(source.join("two"), source.join("one")).unwrap();
         fs::rename(source.join("swap"), source.join("two")).unwrap();
+        mounted.settle();
     }
 }
 
@@ -364,6 +369,7 @@ fn a_replaced_source_directory_is_followed() {
         fs::rename(mounted.source(), mounted.dir().join(format!("old{number}"))).unwrap();
         fs::create_dir(mounted.source()).unwrap();
         mounted.write("mod.py", format!("value = {number}\n"));
+        mounted.settle();
         assert_eq!(
             value(&interpreter, mounted.mount_point(), "mod"),
             number.to_string()
@@ -537,6 +543,7 @@ fn an_mtime_that_rounds_up_as_a_double_still_matches() {
         };
         rustix::fs::utimensat(rustix::fs::CWD, &path, &times, rustix::fs::AtFlags::empty())
             .unwrap();
+        mounted.settle();
         for (target, interpreter) in interpreters() {
             if target == Target::OLDEST && seconds < 0 {
                 continue; // 3.6 compares a signed time with an unsigned one: it never matches.

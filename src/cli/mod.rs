@@ -11,6 +11,7 @@ mod python_choice;
 mod run;
 mod status;
 mod store_owner;
+mod sync;
 mod umount;
 mod verify;
 
@@ -35,6 +36,8 @@ enum Command {
     Umount(umount::Args),
     /// Show what is mounted and how it is doing.
     Status(status::Args),
+    /// Wait until every earlier change of the source is visible through a mount.
+    Sync(sync::Args),
     /// Compile files as `python -m compileall` does.
     Compile(compile::Args),
     /// Run Python 3.14 code with the bundled VM.
@@ -69,6 +72,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Mount(args) => ExitCode::from(mount::run(args)),
         Command::Umount(args) => ExitCode::from(umount::run(&args)),
         Command::Status(args) => status::run(&args),
+        Command::Sync(args) => sync::run(&args),
         Command::Compile(args) => compile::run(args),
         Command::Run(args) => run::run(args),
         Command::Gc(args) => gc::run(&args),

@@ -19,6 +19,8 @@ pub enum Request {
     Status,
     /// Evict the store down to this many bytes (its limit without them) and sweep orphans.
     Collect(Option<u64>),
+    /// Wait until every earlier change of the source is visible.
+    Sync,
     /// Check every blob of the store.
     Verify,
     /// Another daemon's mount takes the place of this one's: unmount nothing from now on.
@@ -32,6 +34,7 @@ impl Request {
             Request::Status => "status".to_owned(),
             Request::Collect(None) => "gc".to_owned(),
             Request::Collect(Some(bytes)) => format!("gc {bytes}"),
+            Request::Sync => "sync".to_owned(),
             Request::Verify => "verify".to_owned(),
             Request::Retire => "retire".to_owned(),
         }
@@ -45,6 +48,7 @@ impl Request {
             None => [
                 Request::Status,
                 Request::Collect(None),
+                Request::Sync,
                 Request::Verify,
                 Request::Retire,
             ]
@@ -196,6 +200,7 @@ mod tests {
             Request::Collect(None),
             Request::Collect(Some(0)),
             Request::Collect(Some(u64::MAX)),
+            Request::Sync,
             Request::Verify,
             Request::Retire,
         ] {

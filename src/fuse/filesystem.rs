@@ -2,25 +2,28 @@
 //! without a log line (the crate's own defaults log each call).
 
 use fuser::{
-    AccessFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier, ReplyAttr,
-    ReplyBmap, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLseek,
-    ReplyOpen, ReplyPoll, ReplyStatfs, ReplyXattr, Request,
+    AccessFlags, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
+    INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
+    PollNotifier, ReplyAttr, ReplyBmap, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
+    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyXattr, Request,
 };
 use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, UNIX_EPOCH};
 
 use super::convert::{attributes, errno, file_type};
 use super::counts::{Counts, Operation};
-use crate::operations::{Found, Operations};
+use crate::operations::{Found, Looked, Operations};
 use crate::tree::{Error, asks_itself};
 
 /// The adapter that the crate calls.
 pub(super) struct Adapter {
     pub operations: Arc<Operations>,
     pub counts: Arc<Counts>,
+    /// Whether the kernel opens without asking: it then names inodes, not handles.
+    pub unasked: bool,
 }
 
 thread_local! {
@@ -42,6 +45,23 @@ impl Adapter {
     }
 }
 
+impl Adapter {
+    fn list_by_inode(&self, inode: INodeNo, offset: u64, mut reply: ReplyDirectory) {
+        let part = match self.operations.entries_from(inode.0, offset) {
+            Ok(part) => part,
+            Err(error) => return reply.error(errno(&error)),
+        };
+        let numbered = part.entries.iter().zip(part.base + 1..);
+        for (entry, next) in numbered.skip(part.skipped) {
+            let number = INodeNo(entry.number);
+            if reply.add(number, next, file_type(entry.kind), &entry.name) {
+                break;
+            }
+        }
+        reply.ok();
+    }
+}
+
 /// `value` as far as it is an answer: an xattr reply is a size or the data, as asked.
 fn answer_xattr(value: Result<Vec<u8>, Error>, size: u32, reply: ReplyXattr) {
     match value {
@@ -57,12 +77,19 @@ fn answer_xattr(value: Result<Vec<u8>, Error>, size: u32, reply: ReplyXattr) {
 impl Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // Each is asked for alone: an older kernel may lack one.
-        for flag in [
+        let in_watch = [
+            InitFlags::FUSE_NO_OPEN_SUPPORT,
+            InitFlags::FUSE_NO_OPENDIR_SUPPORT,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+        ];
+        let in_watch = in_watch.iter().filter(|_| self.unasked).copied();
+        let always = [
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_AUTO_INVAL_DATA,
             InitFlags::FUSE_POSIX_ACL,
             InitFlags::FUSE_ASYNC_DIO,
-        ] {
+        ];
+        for flag in always.into_iter().chain(in_watch) {
             if let Err(missing) = config.add_capabilities(flag) {
                 log::debug!("the kernel lacks {missing:?}");
             }
@@ -94,7 +121,8 @@ impl Filesystem for Adapter {
             }
             self.operations
                 .lookup(asker, parent.0, name, |found| match found {
-                    Ok(found) => answer_entry(&found, reply),
+                    Ok(Looked::Found(found)) => answer_entry(&found, reply),
+                    Ok(Looked::Absent(lease)) => answer_absent(lease, reply),
                     Err(error) => reply.error(errno(&error)),
                 });
         });
@@ -135,6 +163,11 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        if self.unasked {
+            // Once and for all.
+            self.counts.add(Operation::Open);
+            return reply.error(Errno::ENOSYS);
+        }
         self.handle(Operation::Open, || match self.operations.open(inode.0) {
             Ok(opened) => {
                 let mut flags = FopenFlags::FOPEN_NOFLUSH;
@@ -148,7 +181,7 @@ impl Filesystem for Adapter {
     fn read(
         &self,
         _request: &Request,
-        _inode: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -158,7 +191,11 @@ impl Filesystem for Adapter {
     ) {
         self.handle(Operation::Read, || {
             READ_BUFFER.with_borrow_mut(|buffer| {
-                match self.operations.read(handle.0, offset, size, buffer) {
+                let outcome = match self.unasked {
+                    true => self.operations.read_inode(inode.0, offset, size, buffer),
+                    false => self.operations.read(handle.0, offset, size, buffer),
+                };
+                match outcome {
                     Ok(()) => reply.data(buffer),
                     Err(error) => reply.error(errno(&error)),
                 }
@@ -186,6 +223,10 @@ impl Filesystem for Adapter {
     }
 
     fn opendir(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        if self.unasked {
+            self.counts.add(Operation::Opendir);
+            return reply.error(Errno::ENOSYS);
+        }
         self.handle(Operation::Opendir, || {
             match self.operations.open_directory(inode.0) {
                 Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
@@ -202,6 +243,11 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
+        if self.unasked {
+            return self.handle(Operation::Readdir, || {
+                self.list_by_inode(inode, offset, reply)
+            });
+        }
         self.handle(Operation::Readdir, || {
             let entries = match self.operations.entries(inode.0, handle.0, offset == 0) {
                 Ok(entries) => entries,
@@ -274,7 +320,7 @@ impl Filesystem for Adapter {
     fn lseek(
         &self,
         _request: &Request,
-        _inode: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         offset: i64,
         whence: i32,
@@ -286,7 +332,11 @@ impl Filesystem for Adapter {
                 libc::SEEK_HOLE => true,
                 _ => return reply.error(Errno::EINVAL),
             };
-            match self.operations.seek(handle.0, offset, hole) {
+            let outcome = match self.unasked {
+                true => self.operations.seek_inode(inode.0, offset, hole),
+                false => self.operations.seek(handle.0, offset, hole),
+            };
+            match outcome {
                 Ok(found) => reply.offset(found),
                 Err(error) => reply.error(errno(&error)),
             }
@@ -362,6 +412,28 @@ impl Filesystem for Adapter {
         self.counts.add(Operation::Other);
         reply.error(Errno::ENOSYS);
     }
+}
+
+/// Nothing has the name, and the kernel may remember it: an entry without an inode.
+fn answer_absent(lease: Duration, reply: ReplyEntry) {
+    let nothing = FileAttr {
+        ino: INodeNo(0),
+        size: 0,
+        blocks: 0,
+        atime: UNIX_EPOCH,
+        mtime: UNIX_EPOCH,
+        ctime: UNIX_EPOCH,
+        crtime: UNIX_EPOCH,
+        kind: FileType::RegularFile,
+        perm: 0,
+        nlink: 0,
+        uid: 0,
+        gid: 0,
+        rdev: 0,
+        blksize: 0,
+        flags: 0,
+    };
+    reply.entry_with_ttls(&Duration::ZERO, &lease, &nothing, Generation(0));
 }
 
 fn answer_entry(found: &Found, reply: ReplyEntry) {

@@ -6,9 +6,11 @@
 mod convert;
 mod counts;
 mod filesystem;
+mod notifier;
 mod session;
 mod turn_away;
 
 pub use counts::{Counts, Operation};
+pub use notifier::Notifier;
 pub use session::Session;
 pub use turn_away::turn_away;

@@ -26,7 +26,9 @@ impl Session {
         share: bool,
     ) -> io::Result<Session> {
         let counts = Arc::new(Counts::default());
+        let unasked = operations.coherence().opens_unasked();
         let adapter = Adapter {
+            unasked,
             operations,
             counts: Arc::clone(&counts),
         };

@@ -37,6 +37,15 @@ pub fn foreign(attr: &Attr, same_filesystem: bool) -> u64 {
     FOREIGN | derive(&[mount.to_le_bytes(), dev.to_le_bytes(), ino.to_le_bytes()])
 }
 
+/// The number for one version of a file whose changes nobody tells of.
+pub fn of_version(attr: &Attr) -> u64 {
+    let time = |time: crate::tree::Time| time.nanos().to_le_bytes().to_vec();
+    let Identity { dev, ino, birth } = attr.identity;
+    let numbers = [attr.mount, dev, ino, attr.size].map(|number| number.to_le_bytes().to_vec());
+    let times = [birth, attr.mtime, attr.ctime].map(time);
+    FOREIGN | derive(&[numbers.as_slice(), times.as_slice()].concat())
+}
+
 /// The number for the `__pycache__` of the directory with number `parent`.
 pub fn of_cache_directory(parent: u64) -> u64 {
     CACHE_DIRECTORY | derive(&[parent.to_le_bytes()])

@@ -8,10 +8,12 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use super::number::{self, ROOT};
 use crate::pycache::Pyc;
-use crate::tree::{Attr, Identity, Time};
+use crate::tree::{Attr, Identity, Kind, Time};
+use crate::watch::{Events, Mark};
 
 /// Where an inode is: the directory and the name it was last looked up by.
 #[derive(Clone, Debug)]
@@ -27,6 +29,9 @@ pub struct Place {
 pub struct Real {
     /// Which file the number stands for now.
     pub identity: Identity,
+    /// Whether events tell of each change in it (of a directory), or of it by whatever name (of a
+    /// file with several names).
+    pub covered: bool,
     /// Where it was last found; `None` for the root only.
     pub place: Option<Place>,
     /// The version that was last opened: its pages may be kept when it is opened again.
@@ -53,9 +58,21 @@ pub struct Inode {
     pub number: u64,
     /// What it stands for.
     pub body: Body,
+    /// Whether the kernel may hold pages of it: content, entries, or a symlink's target.
+    pages: AtomicBool,
 }
 
 impl Inode {
+    /// Notes that the kernel is about to be given pages. Called before what they hold is read.
+    pub fn note_pages(&self) {
+        self.pages.store(true, Relaxed);
+    }
+
+    /// Whether events tell of each change in this directory.
+    pub fn is_covered(&self) -> bool {
+        self.real().is_some_and(|real| real.lock().covered)
+    }
+
     /// The path relative to the root, `None` for what is not of the real tree.
     pub fn path(&self) -> Option<OsString> {
         let mut names = Vec::new();
@@ -98,9 +115,18 @@ struct Held {
 }
 
 /// All inodes that the kernel may ask about.
-#[derive(Debug)]
 pub struct Table {
     held: Mutex<HashMap<u64, Held>>,
+    events: Option<Arc<Events>>,
+}
+
+/// How changes of a file that was found are noticed.
+#[derive(Debug, Default)]
+pub struct Noticed {
+    /// Prepared for it, if events can tell of its changes.
+    pub mark: Option<Mark>,
+    /// Whether each version of it must be an inode of its own.
+    pub versioned: bool,
 }
 
 /// The generation the kernel is told: when a filesystem reuses a number for a new file, the
@@ -112,19 +138,22 @@ fn generation(birth: Time) -> u64 {
 }
 
 impl Table {
-    /// A table that holds the root only.
-    pub fn new(root: Identity) -> Table {
+    /// A table that holds the root only. Directories of which events tell are covered as long as
+    /// the kernel holds them.
+    pub fn new(root: Identity, events: Option<Arc<Events>>) -> Table {
         let inode = Arc::new(Inode {
             number: ROOT,
+            pages: AtomicBool::new(false),
             body: Body::Real(Mutex::new(Real {
                 identity: root,
+                covered: false,
                 place: None,
                 opened: None,
                 sources: None,
             })),
         });
         let held = Mutex::new(HashMap::from([(ROOT, Held { inode, lookups: 1 })]));
-        Table { held }
+        Table { held, events }
     }
 
     /// The inode of a number the kernel holds.
@@ -152,12 +181,16 @@ impl Table {
         name: &OsStr,
         attr: &Attr,
         root: &Attr,
+        noticed: Noticed,
     ) -> (Arc<Inode>, u64) {
         let place = Place {
             parent: Arc::clone(parent),
             name: name.to_owned(),
         };
-        let mut number = number::of_source(attr, root);
+        let mut number = match noticed.versioned && attr.kind == Kind::File {
+            true => number::of_version(attr),
+            false => number::of_source(attr, root),
+        };
         if number == ROOT {
             // The root itself, reached again through a loop of mounts.
             number = number::foreign(attr, true);
@@ -166,15 +199,11 @@ impl Table {
         while let Some(held) = table.get_mut(&number) {
             if let Body::Real(real) = &held.inode.body {
                 let mut real = real.lock();
-                let same = (real.identity.dev, real.identity.ino)
-                    == (attr.identity.dev, attr.identity.ino);
-                if same {
-                    if real.identity != attr.identity {
-                        real.opened = None;
-                        real.sources = None;
-                    }
-                    real.identity = attr.identity;
+                // One that has another birth time was deleted, and the filesystem has used its
+                // number again; those who have it open still read it under that number.
+                if real.identity == attr.identity {
                     real.place = Some(place);
+                    self.cover(number, &mut real, noticed.mark);
                     drop(real);
                     held.lookups += 1;
                     return (Arc::clone(&held.inode), generation(attr.identity.birth));
@@ -182,14 +211,91 @@ impl Table {
             }
             number = number::next(number);
         }
-        let real = Real {
+        let mut real = Real {
             identity: attr.identity,
+            covered: false,
             place: Some(place),
             opened: None,
             sources: None,
         };
+        self.cover(number, &mut real, noticed.mark);
         let inode = insert(&mut table, number, Body::Real(Mutex::new(real)));
         (inode, generation(attr.identity.birth))
+    }
+
+    /// Covers a file that the table holds, under the table's lock: the kernel's forgetting must
+    /// not come in between.
+    fn cover(&self, number: u64, real: &mut Real, mark: Option<Mark>) {
+        let Some(events) = &self.events else { return };
+        match mark {
+            Some(mark) if real.covered => events.discard(mark),
+            Some(mark) => {
+                events.cover(number, mark);
+                real.covered = true;
+            }
+            None => {}
+        }
+    }
+
+    /// The root is this directory from now on.
+    pub fn set_root(&self, root: Identity, mark: Option<Mark>) {
+        let table = self.held.lock();
+        let Some(Body::Real(real)) = table.get(&ROOT).map(|held| &held.inode.body) else {
+            return;
+        };
+        let mut real = real.lock();
+        real.identity = root;
+        real.sources = None;
+        real.covered = false;
+        if let Some(events) = &self.events {
+            events.uncover(ROOT);
+        }
+        self.cover(ROOT, &mut real, mark);
+    }
+
+    /// The inode that a file of the real tree has, if the kernel holds it.
+    pub fn known(&self, attr: &Attr, root: &Attr) -> Option<Arc<Inode>> {
+        let mut number = number::of_source(attr, root);
+        let table = self.held.lock();
+        while let Some(held) = table.get(&number) {
+            if let Body::Real(real) = &held.inode.body
+                && real.lock().identity == attr.identity
+            {
+                return Some(Arc::clone(&held.inode));
+            }
+            number = number::next(number);
+        }
+        None
+    }
+
+    /// The number of a directory's `__pycache__`, if the kernel holds it.
+    pub fn known_cache_directory(&self, of: u64) -> Option<u64> {
+        let mut number = number::of_cache_directory(of);
+        let table = self.held.lock();
+        while let Some(held) = table.get(&number) {
+            if let Body::CacheDirectory(parent) = &held.inode.body
+                && parent.number == of
+            {
+                return Some(number);
+            }
+            number = number::next(number);
+        }
+        None
+    }
+
+    /// The numbers of all inodes of which the kernel may hold pages. They count as having none
+    /// from now on.
+    pub fn take_pages(&self) -> Vec<u64> {
+        let table = self.held.lock();
+        let with_pages = |held: &&Held| held.inode.pages.swap(false, Relaxed);
+        let held = table.values().filter(with_pages);
+        held.map(|held| held.inode.number).collect()
+    }
+
+    /// All inodes that the kernel holds.
+    pub fn all(&self) -> Vec<Arc<Inode>> {
+        let table = self.held.lock();
+        table.values().map(|held| Arc::clone(&held.inode)).collect()
     }
 
     /// The inode for the `__pycache__` of a directory, counted as looked up once.
@@ -226,21 +332,26 @@ impl Table {
         insert(&mut table, number, Body::Pyc(RwLock::new(pyc)))
     }
 
-    /// Takes back `count` lookups; the last one removes the inode.
-    pub fn forget(&self, number: u64, count: u64) {
+    /// Takes back `count` lookups; the last one removes the inode. Says whether it did.
+    pub fn forget(&self, number: u64, count: u64) -> bool {
         if number == ROOT {
-            return;
+            return false;
         }
         let removed = {
             let mut table = self.held.lock();
             let Some(held) = table.get_mut(&number) else {
-                return;
+                return false;
             };
             held.lookups = held.lookups.saturating_sub(count);
             if held.lookups > 0 {
-                return;
+                return false;
             }
             let removed = table.remove(&number);
+            if let (Some(events), Some(removed)) = (&self.events, &removed)
+                && removed.inode.is_covered()
+            {
+                events.uncover(number);
+            }
             if table.len() * 4 < table.capacity() && table.capacity() > 4096 {
                 table.shrink_to_fit();
             }
@@ -248,11 +359,16 @@ impl Table {
         };
         // Dropping may free a chain of parents: not under the lock.
         drop(removed);
+        true
     }
 }
 
 fn insert(table: &mut HashMap<u64, Held>, number: u64, body: Body) -> Arc<Inode> {
-    let inode = Arc::new(Inode { number, body });
+    let inode = Arc::new(Inode {
+        number,
+        body,
+        pages: AtomicBool::new(false),
+    });
     let held = Held {
         inode: Arc::clone(&inode),
         lookups: 1,

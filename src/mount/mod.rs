@@ -8,6 +8,7 @@ mod attach;
 mod background;
 mod detach;
 mod error;
+mod follow;
 mod logging;
 mod mountinfo;
 mod notify;

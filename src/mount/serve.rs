@@ -5,13 +5,14 @@ use rustix::process::{Resource, Rlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::attach::{self, Unplaced, connect};
 use super::detach::detach;
 use super::error::Error;
+use super::follow::Follower;
 use super::mountinfo::{self, Entry, Presence};
 use super::options::Options;
 use super::place::Place;
@@ -20,12 +21,13 @@ use super::status::Sources;
 use crate::backend::Backend;
 use crate::coherence::{self, Coherence, Mode};
 use crate::control::{Request, Server};
-use crate::fuse::Session;
+use crate::fuse::{Notifier, Session};
 use crate::interpreter::{self, Search};
 use crate::operations::Operations;
 use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
 use crate::tree::Root;
+use crate::watch::Events;
 
 /// Mounts and serves until the mount is gone. `device` is the connection to use, if one was
 /// opened; `ready` is called once the mount answers, with its line of the mount table.
@@ -37,7 +39,7 @@ pub(super) fn serve(
     ready: impl FnOnce(&Entry),
 ) -> Result<(), Error> {
     raise_descriptor_limit();
-    let coherence = coherence_of(&place.root, &options);
+    let (coherence, events) = coherence_of(&place.root, &options);
     let store = open_store(&options)?;
     let backend = Backend::open(
         options.backend,
@@ -58,6 +60,7 @@ pub(super) fn serve(
         place.root,
         synthesis,
         coherence.clone(),
+        events,
         place.own.clone(),
         move |process| {
             workers
@@ -73,6 +76,8 @@ pub(super) fn serve(
     if let Some(interpreter) = &backend.interpreter {
         interpreter.set_hidden(vec![place.mount_point.clone()]);
     }
+    let notifier =
+        Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?;
     // With one connection for all threads, what a killed daemon has not answered is not lost.
     let threads_share = options.supervise;
     let session = Session::new(
@@ -92,6 +97,8 @@ pub(super) fn serve(
             cause,
         }
     })?;
+    let follower = Follower::start(Arc::clone(&operations), Box::new(notifier))
+        .map_err(Error::system("follow the source"))?;
     let entry = attach::place(connected.mount, &place.mount_point, predecessor)?;
     let closer = signals.handle();
     let retired = Arc::new(Mutex::new(false));
@@ -106,6 +113,7 @@ pub(super) fn serve(
         follows: place.follow,
         options: options.clone(),
         coherence,
+        barrier: follower.barrier(),
         compiler: Arc::clone(&backend.compiler),
         store: Arc::clone(&store),
         operations,
@@ -138,23 +146,36 @@ pub(super) fn serve(
         log::error!("the signal thread panicked");
     }
     drop(control);
+    drop(follower);
     drop(threads);
     drop(store);
     log::info!("{} is unmounted", place.mount_point.display());
     outcome.map_err(Error::system("serve the mount"))
 }
 
-/// The mode to serve in. Where the one chosen cannot be had, the next best is taken and said.
-fn coherence_of(root: &Root, options: &Options) -> Coherence {
-    let choice = coherence::choose(options.coherence, &*root.current());
-    let (mode, reason) = match choice.mode {
-        Mode::Watch => (
-            Mode::Strict,
-            format!("{}; events are not followed yet", choice.reason),
-        ),
-        mode @ (Mode::Strict | Mode::Ttl) => (mode, choice.reason),
-    };
-    Coherence::new(mode, reason, options.lease)
+/// The mode to serve in, and the source's events if it needs them. Where the mode chosen cannot be
+/// had, the next best is taken and said.
+fn coherence_of(root: &Root, options: &Options) -> (Coherence, Option<Arc<Events>>) {
+    let directory = root.held();
+    let choice = coherence::choose(options.coherence, &*directory);
+    let chosen = |mode, reason| Coherence::new(mode, reason, options.lease);
+    match choice.mode {
+        Mode::Watch => {
+            let way = root.follows().then(|| root.path());
+            match Events::open(&directory, way) {
+                Ok(events) => {
+                    let reason = format!("{}, told by {}", choice.reason, events.name());
+                    (chosen(Mode::Watch, reason), Some(Arc::new(events)))
+                }
+                Err(unavailable) => {
+                    log::warn!("no events of the source: {unavailable}");
+                    let reason = format!("{}, but there are none: {unavailable}", choice.reason);
+                    (chosen(Mode::Strict, reason), None)
+                }
+            }
+        }
+        mode @ (Mode::Strict | Mode::Ttl) => (chosen(mode, choice.reason), None),
+    }
 }
 
 fn open_store(options: &Options) -> Result<Arc<Store>, Error> {
@@ -239,6 +260,9 @@ fn end_on_signal(
     }
 }
 
+/// How long a barrier may take.
+const SYNC: Duration = Duration::from_secs(30);
+
 fn answer(sources: &Sources, limit: u64, retired: &Retired, request: Request) -> serde_json::Value {
     let json = |result: Result<serde_json::Value, String>| match result {
         Ok(value) => value,
@@ -258,6 +282,12 @@ fn answer(sources: &Sources, limit: u64, retired: &Retired, request: Request) ->
             );
             serde_json::json!({ "pid": std::process::id() })
         }
+        Request::Sync => json(
+            sources
+                .barrier
+                .pass(SYNC)
+                .map(|()| serde_json::json!({ "synced": true })),
+        ),
         Request::Verify => {
             json(serde_json::to_value(sources.store.verify()).map_err(|error| error.to_string()))
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::follow::Barrier;
 use super::options::Options;
 use crate::coherence::Coherence;
 use crate::compiler::Compiler;
@@ -25,6 +26,8 @@ pub struct Sources {
     pub options: Options,
     /// How it stays fresh.
     pub coherence: Coherence,
+    /// Where changes of the source are waited for.
+    pub barrier: Barrier,
     /// The compiler backend.
     pub compiler: Arc<dyn Compiler>,
     /// The store.
@@ -69,6 +72,7 @@ impl Sources {
                 "reason": self.coherence.reason,
                 "lease_ms": u64::try_from(self.coherence.lease.as_millis()).unwrap_or(u64::MAX),
             },
+            "followed": self.barrier.followed(),
             "follows_replaced_source": self.follows,
             "allow_other": self.options.allow_other,
             "supervised": self.options.supervise,

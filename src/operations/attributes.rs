@@ -69,6 +69,8 @@ impl Operations {
         handle: Option<u64>,
     ) -> Result<Cached<Attributes>, Error> {
         let inode = self.inode(number)?;
+        let handle = handle.filter(|_| !self.coherence.opens_unasked());
+        let covered = self.covers_attributes(&inode);
         let value = match &inode.body {
             Body::Pyc(pyc) => Attributes::pyc(number, &pyc.read()),
             Body::CacheDirectory(of) => {
@@ -79,14 +81,39 @@ impl Operations {
         Ok(Cached {
             ttl: self
                 .coherence
-                .leases(value.subject(&inode.body), false)
+                .leases(value.subject(&inode.body), covered)
                 .attributes,
             value,
         })
     }
 
+    /// Whether events tell of each change of an inode's attributes.
+    fn covers_attributes(&self, inode: &Inode) -> bool {
+        let root = self.root.held();
+        match &inode.body {
+            Body::Pyc(_) => false,
+            Body::CacheDirectory(of) => self.covers(&root, of),
+            Body::Real(real) => {
+                let (covered, place) = {
+                    let real = real.lock();
+                    (real.covered, real.place.clone())
+                };
+                match place {
+                    None => self.covers(&root, inode),
+                    Some(place) => {
+                        let by_name = self.covers(&root, &place.parent);
+                        by_name && (covered || self.pinned.has_one_name(inode.number))
+                    }
+                }
+            }
+        }
+    }
+
     fn real_attr(&self, inode: &Inode, handle: Option<u64>) -> Result<Attr, Error> {
         if let Some(attr) = handle.and_then(|handle| self.handles.stat(handle)) {
+            return attr;
+        }
+        if let Some(attr) = self.pinned.stat(inode.number) {
             return attr;
         }
         let root = self.root.current();

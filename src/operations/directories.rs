@@ -1,10 +1,12 @@
 //! Directories: their entries, with `__pycache__` put in and the real one masked.
 
+use hashlink::LruCache;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use super::handles::Handle;
 use super::{CACHE_DIRECTORY, Operations};
@@ -23,7 +25,81 @@ pub struct Listed {
     pub name: OsString,
 }
 
+/// Listings that are being read, where the kernel asks by inode: one that began with a version of
+/// a directory goes on with it. The upper half of an offset says which.
+pub(super) struct Listings {
+    listings: Mutex<LruCache<u32, Arc<Vec<Listed>>>>,
+    last: AtomicU32,
+}
+
+impl Default for Listings {
+    fn default() -> Listings {
+        const READ_AT_ONCE: usize = 32;
+        Listings {
+            listings: Mutex::new(LruCache::new(READ_AT_ONCE)),
+            last: AtomicU32::new(0),
+        }
+    }
+}
+
+/// A part of a listing.
+pub struct Part {
+    /// The whole listing.
+    pub entries: Arc<Vec<Listed>>,
+    /// The entries before it.
+    pub skipped: usize,
+    /// The offset of the entry with this index is `base + index`.
+    pub base: u64,
+}
+
+impl Listings {
+    /// An offset has 63 bits.
+    const NUMBERS: u32 = 0x7fff_ffff;
+    const SHIFT: u32 = 32;
+
+    fn begin(&self, entries: Arc<Vec<Listed>>) -> Part {
+        let number = self.last.fetch_add(1, Relaxed) % Listings::NUMBERS + 1;
+        self.listings.lock().insert(number, Arc::clone(&entries));
+        Part {
+            entries,
+            skipped: 0,
+            base: u64::from(number) << Listings::SHIFT,
+        }
+    }
+
+    /// The rest of a listing; it is dropped when its end was reached.
+    fn resume(&self, offset: u64) -> Option<Part> {
+        let number = u32::try_from(offset >> Listings::SHIFT).ok()?;
+        let skipped = usize::try_from(offset & u64::from(u32::MAX)).ok()?;
+        let mut listings = self.listings.lock();
+        let entries = listings.get(&number).map(Arc::clone)?;
+        if skipped >= entries.len() {
+            listings.remove(&number);
+        }
+        Some(Part {
+            entries,
+            skipped,
+            base: u64::from(number) << Listings::SHIFT,
+        })
+    }
+}
+
 impl Operations {
+    /// The entries of a directory from an offset on: for kernels that open without asking.
+    pub fn entries_from(&self, number: u64, offset: u64) -> Result<Part, Error> {
+        if offset != 0
+            && let Some(part) = self.listings.resume(offset)
+        {
+            return Ok(part);
+        }
+        self.inode(number)?.note_pages();
+        let entries = Arc::new(self.list(number)?);
+        let mut part = self.listings.begin(entries);
+        // One that was dropped meanwhile goes on at the same place of a new one.
+        part.skipped = usize::try_from(offset & u64::from(u32::MAX)).unwrap_or(usize::MAX);
+        Ok(part)
+    }
+
     /// Opens a directory for listing.
     pub fn open_directory(&self, number: u64) -> Result<u64, Error> {
         let inode = self.inode(number)?;

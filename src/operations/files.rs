@@ -1,14 +1,15 @@
 //! Files: open, read, seek, symlink targets.
 
+use parking_lot::Mutex;
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::Operations;
 use super::handles::Handle;
 use crate::inode::{Body, Inode};
 use crate::pycache::Pyc;
-use crate::tree::{Attr, Error, Time};
+use crate::tree::{Attr, Error, SourceFile, Time};
 
 /// An opened file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,12 @@ pub struct Opened {
     pub handle: u64,
     /// Whether the pages the kernel has of it are still its content.
     pub keep_cache: bool,
+}
+
+/// The bytes of the pyc that was read last, where the kernel asks by inode.
+#[derive(Default)]
+pub(super) struct LastPyc {
+    held: Mutex<Option<(u64, Arc<Vec<u8>>)>>,
 }
 
 impl Operations {
@@ -59,9 +66,76 @@ impl Operations {
         real.opened = settled.then(|| Box::<Attr>::new(*file.attr()));
         drop(real);
         Ok(Opened {
-            handle: self.handles.add(Handle::File(file)),
+            handle: self.handles.add(Handle::File(Arc::new(file))),
             keep_cache,
         })
+    }
+
+    /// Reads up to `size` bytes at `offset` of an inode into `buffer`, which is cleared first: for
+    /// kernels that open without asking.
+    pub fn read_inode(
+        &self,
+        number: u64,
+        offset: u64,
+        size: u32,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(), Error> {
+        buffer.clear();
+        let inode = self.inode(number)?;
+        inode.note_pages();
+        match &inode.body {
+            Body::Real(_) => {
+                let file = self.at_hand(&inode)?;
+                buffer.resize(size as usize, 0);
+                let count = file.read_at(buffer, offset)?;
+                buffer.truncate(count);
+                Ok(())
+            }
+            Body::Pyc(pyc) => {
+                let pyc = pyc.read().clone();
+                let bytes = self.last_pyc(number, &pyc)?;
+                let start = usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
+                let end = start.saturating_add(size as usize).min(bytes.len());
+                buffer.extend_from_slice(bytes.get(start..end).unwrap_or_default());
+                Ok(())
+            }
+            Body::CacheDirectory(_) => Err(Error::new("read", Errno::ISDIR)),
+        }
+    }
+
+    /// The file behind an inode: the very one that was looked up, if it is at hand still.
+    fn at_hand(&self, inode: &Inode) -> Result<Arc<SourceFile>, Error> {
+        if let Some(file) = self.pinned.open(inode.number) {
+            return file;
+        }
+        let root = self.root.held();
+        let Some((dir, name)) = self.place(&root, inode)? else {
+            return Err(Error::new("read", Errno::ISDIR));
+        };
+        let file = dir.open_file(&name)?;
+        let known = inode.real().ok_or_else(Error::stale)?.lock().identity;
+        if file.attr().identity != known {
+            return Err(Error::stale());
+        }
+        let file = Arc::new(file);
+        self.pinned.put(inode.number, Arc::clone(&file));
+        Ok(file)
+    }
+
+    fn last_pyc(&self, number: u64, pyc: &Pyc) -> Result<Arc<Vec<u8>>, Error> {
+        let held = self.last_pyc.held.lock().clone();
+        if let Some((_, bytes)) = held.filter(|(last, _)| *last == number) {
+            return Ok(bytes);
+        }
+        let bytes = Arc::new(self.synthesis.bytes(pyc).ok_or_else(Error::stale)?);
+        // One that one request takes whole is not asked for again: the kernel keeps its pages.
+        const ONE_REQUEST: usize = 128 * 1024;
+        if bytes.len() > ONE_REQUEST {
+            *self.last_pyc.held.lock() = Some((number, Arc::clone(&bytes)));
+        }
+        Ok(bytes)
     }
 
     /// Reads up to `size` bytes at `offset` into `buffer`, which is cleared first.
@@ -110,29 +184,22 @@ impl Operations {
 
     /// Finds data or a hole in a file (`SEEK_DATA`, `SEEK_HOLE`); other positions are the kernel's.
     pub fn seek(&self, handle: u64, offset: i64, hole: bool) -> Result<i64, Error> {
-        let fail = |errno| Error::new("seek", errno);
-        let handle = self.handles.get(handle).ok_or(fail(Errno::BADF))?;
-        let from = u64::try_from(offset).map_err(|_| fail(Errno::NXIO))?;
-        let found = match handle.as_ref() {
-            Handle::File(file) => {
-                let position = if hole {
-                    SeekFrom::Hole(from)
-                } else {
-                    SeekFrom::Data(from)
-                };
-                rustix::fs::seek(file, position).map_err(fail)?
-            }
-            Handle::Pyc(pyc, _) => {
-                let end = pyc.size;
-                match (from < end, hole) {
-                    (false, _) => return Err(fail(Errno::NXIO)),
-                    (true, true) => end,
-                    (true, false) => from,
-                }
-            }
-            Handle::Directory(_) => return Err(fail(Errno::INVAL)),
+        let handle = self
+            .handles
+            .get(handle)
+            .ok_or(Error::new("seek", Errno::BADF))?;
+        seek(&handle, offset, hole)
+    }
+
+    /// As [`Operations::seek`], of an inode.
+    pub fn seek_inode(&self, number: u64, offset: i64, hole: bool) -> Result<i64, Error> {
+        let inode = self.inode(number)?;
+        let handle = match &inode.body {
+            Body::Real(_) => Handle::File(self.at_hand(&inode)?),
+            Body::Pyc(pyc) => Handle::Pyc(pyc.read().clone(), OnceLock::new()),
+            Body::CacheDirectory(_) => return Err(Error::new("seek", Errno::INVAL)),
         };
-        i64::try_from(found).map_err(|_| fail(Errno::OVERFLOW))
+        seek(&handle, offset, hole)
     }
 
     /// Closes a file or directory.
@@ -143,6 +210,7 @@ impl Operations {
     /// The target of a symlink, unchanged.
     pub fn readlink(&self, number: u64) -> Result<Vec<u8>, Error> {
         let inode = self.inode(number)?;
+        inode.note_pages();
         let root = self.root.current();
         let Some((dir, name)) = self.place(&root, &inode)? else {
             return Err(Error::new("readlink", Errno::INVAL));
@@ -159,4 +227,30 @@ impl Operations {
         let root = self.root.current();
         rustix::fs::fstatvfs(&*root).map_err(|errno| Error::new("statfs", errno))
     }
+}
+
+/// Finds data or a hole.
+fn seek(handle: &Handle, offset: i64, hole: bool) -> Result<i64, Error> {
+    let fail = |errno| Error::new("seek", errno);
+    let from = u64::try_from(offset).map_err(|_| fail(Errno::NXIO))?;
+    let found = match handle {
+        Handle::File(file) => {
+            let position = if hole {
+                SeekFrom::Hole(from)
+            } else {
+                SeekFrom::Data(from)
+            };
+            rustix::fs::seek(file, position).map_err(fail)?
+        }
+        Handle::Pyc(pyc, _) => {
+            let end = pyc.size;
+            match (from < end, hole) {
+                (false, _) => return Err(fail(Errno::NXIO)),
+                (true, true) => end,
+                (true, false) => from,
+            }
+        }
+        Handle::Directory(_) => return Err(fail(Errno::INVAL)),
+    };
+    i64::try_from(found).map_err(|_| fail(Errno::OVERFLOW))
 }

@@ -13,7 +13,7 @@ use crate::tree::{Attr, Error, SourceFile};
 pub(super) enum Handle {
     /// A file of the real tree: reads go to this descriptor, so an open file never changes
     /// underneath its reader but by writes to that very file.
-    File(SourceFile),
+    File(Arc<SourceFile>),
     /// A pyc, and its bytes once they were read. The kernel keeps the pages of a pyc as long as it
     /// can, so most opens of one never read.
     Pyc(Arc<Pyc>, OnceLock<Vec<u8>>),

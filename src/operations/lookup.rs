@@ -4,14 +4,15 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{Attributes, CACHE_DIRECTORY, Operations};
 use crate::coherence::{Leases, Subject};
 use crate::compiler::Refusal;
-use crate::inode::{Body, Inode};
+use crate::inode::{Body, Inode, Noticed};
 use crate::pyc::CacheName;
 use crate::pycache::{Absent, Ask, Pyc};
-use crate::tree::{self, Dir, Error};
+use crate::tree::{self, Dir, Error, Kind};
 
 /// A name that was found.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +25,15 @@ pub struct Found {
     pub leases: Leases,
 }
 
+/// The answer to a look-up.
+#[derive(Clone, Copy, Debug)]
+pub enum Looked {
+    /// The name leads to an inode.
+    Found(Found),
+    /// Nothing has the name, and that may be remembered for this long.
+    Absent(Duration),
+}
+
 impl Operations {
     /// Looks a name up and gives the answer to `reply`: at once, but for a pyc that has to be
     /// read or compiled. `asker` is the thread that asks. Each success counts as one reference
@@ -33,7 +43,7 @@ impl Operations {
         asker: u32,
         parent: u64,
         name: &OsStr,
-        reply: impl FnOnce(Result<Found, Error>) + Send + 'static,
+        reply: impl FnOnce(Result<Looked, Error>) + Send + 'static,
     ) {
         let inode = match self.inode(parent) {
             Ok(inode) => inode,
@@ -42,12 +52,12 @@ impl Operations {
         match &inode.body {
             Body::Real(_) => reply(self.look_in_directory(&inode, name)),
             Body::CacheDirectory(of) => match self.ask(asker, parent, of, name) {
-                Ok(ask) => {
+                Ok((ask, covered)) => {
                     let this = Arc::clone(self);
                     let log_name = name.to_owned();
                     self.synthesis.request(ask, move |answer| {
                         reply(match answer {
-                            Ok(pyc) => Ok(this.found_pyc(pyc)),
+                            Ok(pyc) => Ok(Looked::Found(this.found_pyc(pyc, covered))),
                             Err(absent) => Err(this.absent(&log_name, &absent)),
                         });
                     });
@@ -58,40 +68,73 @@ impl Operations {
         }
     }
 
-    fn look_in_directory(&self, parent: &Arc<Inode>, name: &OsStr) -> Result<Found, Error> {
-        if name == CACHE_DIRECTORY {
-            return self.look_up_cache_directory(parent);
-        }
+    fn look_in_directory(&self, parent: &Arc<Inode>, name: &OsStr) -> Result<Looked, Error> {
         let root = self.root.current();
-        let (dir, path) = self.directory(&root, parent)?;
+        let (dir, path, covered) = self.covered_directory(&root, parent)?;
+        if name == CACHE_DIRECTORY {
+            return self.look_up_cache_directory(parent, &dir, covered);
+        }
         if self.is_own(&path, name) {
             return Err(Error::new("enter the mount itself", Errno::NOENT));
         }
-        let attr = dir.stat(name)?;
-        let (inode, generation) = self.inodes.found(parent, name, &attr, root.attr());
+        let found = match self.coherence.opens_unasked() {
+            true => dir
+                .find(name)
+                .map(|file| (*file.attr(), self.notice(&root, covered, &file), Some(file))),
+            false => dir.stat(name).map(|attr| (attr, Noticed::default(), None)),
+        };
+        let (attr, noticed, file) = match found {
+            Ok(found) => found,
+            Err(error) => return self.absent_name(error, covered),
+        };
+        let by_content = covered && !noticed.versioned;
+        let (inode, generation) = self.inodes.found(parent, name, &attr, root.attr(), noticed);
         let attributes = Attributes::real(inode.number, attr);
-        Ok(Found {
+        if let Some(file) = file.filter(|file| file.attr().kind == Kind::File) {
+            self.pinned.keep(inode.number, file);
+        }
+        let subject = attributes.subject(&inode.body);
+        // A directory's name is its parent's matter, what it holds is its own.
+        let (by_name, by_content) = match subject {
+            Subject::Directory => (covered, covered && inode.is_covered()),
+            Subject::File | Subject::Pyc | Subject::Absent => (by_content, by_content),
+        };
+        Ok(Looked::Found(Found {
             attributes,
             generation,
-            leases: self
-                .coherence
-                .leases(attributes.subject(&inode.body), false),
-        })
+            leases: Leases {
+                name: self.coherence.leases(subject, by_name).name,
+                attributes: self.coherence.leases(subject, by_content).attributes,
+            },
+        }))
     }
 
-    fn look_up_cache_directory(&self, parent: &Arc<Inode>) -> Result<Found, Error> {
-        let root = self.root.current();
-        let (dir, _) = self.directory(&root, parent)?;
-        if !self.holds_sources(parent, &dir)? {
-            return Err(Error::new("look up __pycache__", Errno::NOENT));
+    /// The answer for a name that nothing has.
+    fn absent_name(&self, error: Error, covered: bool) -> Result<Looked, Error> {
+        let lease = self.coherence.leases(Subject::Absent, covered).name;
+        match error.errno {
+            Errno::NOENT if !lease.is_zero() => Ok(Looked::Absent(lease)),
+            _ => Err(error),
+        }
+    }
+
+    fn look_up_cache_directory(
+        &self,
+        parent: &Arc<Inode>,
+        dir: &Dir,
+        covered: bool,
+    ) -> Result<Looked, Error> {
+        if !self.holds_sources(parent, dir)? {
+            let absent = Error::new("look up __pycache__", Errno::NOENT);
+            return self.absent_name(absent, covered);
         }
         let inode = self.inodes.cache_directory(parent);
         let attributes = Attributes::cache_directory(inode.number, dir.attr());
-        Ok(Found {
+        Ok(Looked::Found(Found {
             attributes,
             generation: 0,
-            leases: self.coherence.leases(Subject::Directory, false),
-        })
+            leases: self.coherence.leases(Subject::Directory, covered),
+        }))
     }
 
     /// Whether a directory holds sources, asked of the directory only when it changed.
@@ -109,8 +152,15 @@ impl Operations {
         Ok(holds)
     }
 
-    /// The request for a pyc by its name, or why there can be none.
-    fn ask(&self, asker: u32, directory: u64, of: &Inode, name: &OsStr) -> Result<Ask, Error> {
+    /// The request for a pyc by its name, with whether events cover its source, or why there can
+    /// be none.
+    fn ask(
+        &self,
+        asker: u32,
+        directory: u64,
+        of: &Inode,
+        name: &OsStr,
+    ) -> Result<(Ask, bool), Error> {
         let absent = |doing| Error::new(doing, Errno::NOENT);
         let name =
             CacheName::parse(name.as_bytes()).ok_or_else(|| absent("parse the name of a pyc"))?;
@@ -118,23 +168,26 @@ impl Operations {
             return Err(absent("serve a compiler's own process"));
         }
         let root = self.root.current();
-        let (dir, path) = self.directory(&root, of)?;
-        Ok(Ask {
+        let (dir, path, covered) = self.covered_directory(&root, of)?;
+        let ask = Ask {
             root,
             dir,
             path,
             directory,
             name,
-        })
+        };
+        Ok((ask, covered))
     }
 
-    fn found_pyc(&self, pyc: Arc<Pyc>) -> Found {
+    fn found_pyc(&self, pyc: Arc<Pyc>, covered: bool) -> Found {
+        // A source that has other names may change by one of those.
+        let covered = covered && !pyc.followed && pyc.source.nlink == 1;
         let inode = self.inodes.pyc(Arc::clone(&pyc));
         let attributes = Attributes::pyc(inode.number, &pyc);
         Found {
             attributes,
             generation: 0,
-            leases: self.coherence.leases(Subject::Pyc, false),
+            leases: self.coherence.leases(Subject::Pyc, covered),
         }
     }
 

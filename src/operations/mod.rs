@@ -8,7 +8,10 @@ mod attributes;
 mod directories;
 mod files;
 mod handles;
+mod invalidate;
 mod lookup;
+mod pinned;
+mod watching;
 mod xattrs;
 
 use std::ffi::{OsStr, OsString};
@@ -17,15 +20,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use attributes::Attributes;
-pub use directories::Listed;
+pub use directories::{Listed, Part};
 pub use files::Opened;
-pub use lookup::Found;
+pub use invalidate::{Effect, Kernel, View, effects};
+pub use lookup::{Found, Looked};
 
 use crate::coherence::Coherence;
 use crate::inode::{Inode, Table};
 use crate::pycache::Synthesis;
 use crate::tree::{Dir, Error, Root, RootDir};
+use crate::watch::Events;
+use directories::Listings;
+use files::LastPyc;
 use handles::Handles;
+use parking_lot::RwLock;
+use pinned::Pinned;
+use watching::Covered;
 
 /// The name of the directory that is synthesized.
 pub const CACHE_DIRECTORY: &str = "__pycache__";
@@ -35,6 +45,12 @@ pub struct Operations {
     root: Root,
     inodes: Table,
     handles: Handles,
+    pinned: Pinned,
+    listings: Listings,
+    last_pyc: LastPyc,
+    events: Option<Arc<Events>>,
+    /// The root whose events are followed.
+    covered: RwLock<Option<Covered>>,
     synthesis: Arc<Synthesis>,
     coherence: Coherence,
     /// Where the mount itself lies beneath the source, relative to it: not entered.
@@ -59,19 +75,29 @@ impl Operations {
         root: Root,
         synthesis: Arc<Synthesis>,
         coherence: Coherence,
+        events: Option<Arc<Events>>,
         own: Option<OsString>,
         workers: impl Fn(u32) -> bool + Send + Sync + 'static,
     ) -> Operations {
-        let inodes = Table::new(root.current().attr().identity);
-        Operations {
+        let inodes = Table::new(root.held().attr().identity, events.clone());
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let operations = Operations {
             root,
             inodes,
             handles: Handles::default(),
+            // Half of the descriptors stay for everything else.
+            pinned: Pinned::new(limit.unwrap_or(u64::MAX) / 2),
+            listings: Listings::default(),
+            last_pyc: LastPyc::default(),
+            events,
+            covered: RwLock::default(),
             synthesis,
             coherence,
             own,
             workers: Box::new(workers),
-        }
+        };
+        operations.cover_root(&operations.root.held());
+        operations
     }
 
     /// The synthesis behind this view.
@@ -89,14 +115,21 @@ impl Operations {
         self.inodes.len()
     }
 
-    /// Open files and directories.
+    /// Open files and directories; where the kernel opens without asking, files held at hand.
     pub fn open_handles(&self) -> usize {
-        self.handles.len()
+        self.handles.len() + self.pinned.len()
+    }
+
+    /// How the mount stays fresh.
+    pub fn coherence(&self) -> &Coherence {
+        &self.coherence
     }
 
     /// The kernel dropped `count` references to an inode.
     pub fn forget(&self, inode: u64, count: u64) {
-        self.inodes.forget(inode, count);
+        if self.inodes.forget(inode, count) && self.coherence.opens_unasked() {
+            self.pinned.drop(inode);
+        }
     }
 
     fn inode(&self, number: u64) -> Result<Arc<Inode>, Error> {

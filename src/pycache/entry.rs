@@ -22,24 +22,32 @@ pub struct Pyc {
     pub source: Attr,
     /// The source's access ACL, without write and execute permission.
     pub acl: Option<Arc<[u8]>>,
+    /// Whether the source was reached through a symlink.
+    pub followed: bool,
     /// The mount's number of the `__pycache__` it is in.
     pub directory: u64,
 }
 
 impl Pyc {
-    /// Everything that decides the bytes, and the place: the parts of the inode number. A source
-    /// that was recreated has a new pyc even if the bytes are equal.
-    pub fn identity(&self) -> [Vec<u8>; 5] {
+    /// Everything that decides the bytes, the place, and who may read: the parts of the inode
+    /// number. A source that was recreated has a new pyc even if the bytes are equal.
+    pub fn identity(&self) -> [Vec<u8>; 7] {
         let source = &self.source.identity;
         let mut file = Vec::with_capacity(40);
         file.extend(source.dev.to_le_bytes());
         file.extend(source.ino.to_le_bytes());
         file.extend(source.birth.nanos().to_le_bytes());
+        let mut access = Vec::with_capacity(10);
+        access.extend(self.source.perm.to_le_bytes());
+        access.extend(self.source.uid.to_le_bytes());
+        access.extend(self.source.gid.to_le_bytes());
         [
             self.key.as_bytes().to_vec(),
             self.header.clone(),
             self.file_name.as_bytes().to_vec(),
             file,
+            access,
+            self.acl.as_deref().unwrap_or_default().to_vec(),
             self.directory.to_le_bytes().to_vec(),
         ]
     }

@@ -101,6 +101,7 @@ struct Waiter {
 /// A version of a source as it was seen.
 struct Seen {
     source: Attr,
+    followed: bool,
     known: Known,
     /// When: before anything of it was read.
     at: Time,
@@ -440,7 +441,14 @@ impl Synthesis {
             // The clock is read before the source: what changes later is recent by this time.
             let at = Time::now();
             if let Some(known) = self.versions.get(&source, at) {
-                return Ok((Seen { source, known, at }, None));
+                let followed = file.followed();
+                let seen = Seen {
+                    source,
+                    followed,
+                    known,
+                    at,
+                };
+                return Ok((seen, None));
             }
             let bytes = match file.read_whole(self.options.largest_source) {
                 Err(error) if error.errno == Errno::AGAIN => continue,
@@ -452,7 +460,13 @@ impl Synthesis {
                 acl: tree::xattr::read_acl(&file).map(Arc::from),
             };
             self.versions.put(&source, at, known.clone());
-            return Ok((Seen { source, known, at }, Some(bytes)));
+            let seen = Seen {
+                source,
+                followed: file.followed(),
+                known,
+                at,
+            };
+            return Ok((seen, Some(bytes)));
         }
         Err(Absent::Unsettled)
     }
@@ -503,6 +517,7 @@ impl Synthesis {
             size: size as u64,
             source,
             acl: seen.known.acl.clone(),
+            followed: seen.followed,
             directory: ask.directory,
         });
         self.answers.put(ask, &pyc, seen.at);

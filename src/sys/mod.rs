@@ -5,4 +5,5 @@
 #![allow(unsafe_code)]
 
 pub mod daemon;
+pub mod fanotify;
 pub mod spawn;

@@ -16,5 +16,5 @@ pub use attr::{Attr, Identity, Kind, Time};
 pub use error::Error;
 pub(crate) use listing::is_source;
 pub use listing::{Entry, has_source, list};
-pub use open::{Dir, SourceFile};
+pub use open::{Dir, Found, SourceFile};
 pub use root::{Root, RootDir, asks_itself};

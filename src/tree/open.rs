@@ -64,6 +64,15 @@ impl Dir {
         Attr::of_name(&self.fd, name)
     }
 
+    /// Finds one name in it, symlinks not followed: what was found can be opened or stat-ed later,
+    /// whatever becomes of the name.
+    pub fn find(&self, name: &OsStr) -> Result<Found, Error> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW;
+        let fd = open_one(self.as_fd(), name, flags, ResolveFlags::empty())?;
+        let attr = Attr::of_fd(&fd)?;
+        Ok(Found { fd, attr })
+    }
+
     /// The target of a symlink, unchanged.
     pub fn readlink(&self, name: &OsStr) -> Result<Vec<u8>, Error> {
         let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).doing("readlink")?;
@@ -83,11 +92,53 @@ impl Dir {
     }
 }
 
+/// A file of the real tree of any kind, found and not opened (`O_PATH`).
+#[derive(Debug)]
+pub struct Found {
+    fd: OwnedFd,
+    attr: Attr,
+}
+
+impl AsFd for Found {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Found {
+    /// The attributes when it was found.
+    pub fn attr(&self) -> &Attr {
+        &self.attr
+    }
+
+    /// The attributes now.
+    pub fn stat(&self) -> Result<Attr, Error> {
+        Attr::of_fd(&self.fd)
+    }
+
+    /// Opens it for reading, if it is a regular file.
+    pub fn open(&self) -> Result<SourceFile, Error> {
+        if self.attr.kind != Kind::File {
+            return Err(Error::new("open file", Errno::INVAL));
+        }
+        let path = crate::sys::fanotify::path_of(self.fd.as_fd());
+        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let fd = rustix::fs::open(path, flags, Mode::empty()).doing("open file")?;
+        let attr = Attr::of_fd(&fd)?;
+        Ok(SourceFile {
+            fd,
+            attr,
+            followed: false,
+        })
+    }
+}
+
 /// A regular file of the real tree, open for reading.
 #[derive(Debug)]
 pub struct SourceFile {
     fd: OwnedFd,
     attr: Attr,
+    pub(super) followed: bool,
 }
 
 impl AsFd for SourceFile {
@@ -119,12 +170,21 @@ impl SourceFile {
             // Replaced between the two calls: whoever asks again sees the new one.
             return Err(Error::stale());
         }
-        Ok(SourceFile { fd, attr: opened })
+        Ok(SourceFile {
+            fd,
+            attr: opened,
+            followed: false,
+        })
     }
 
     /// The attributes at the time it was opened.
     pub fn attr(&self) -> &Attr {
         &self.attr
+    }
+
+    /// Whether its name was a symlink's: what it holds may change without its directory.
+    pub fn followed(&self) -> bool {
+        self.followed
     }
 
     /// The attributes now.

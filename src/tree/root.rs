@@ -93,10 +93,20 @@ impl Root {
         &self.path
     }
 
+    /// The root that the last request was served from.
+    pub fn held(&self) -> Arc<RootDir> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// Whether a replaced root is followed.
+    pub fn follows(&self) -> bool {
+        self.follow
+    }
+
     /// The root to serve one request from. When the path leads nowhere (a deploy between delete
     /// and recreate), the last root stays: what is left of it is what there is.
     pub fn current(&self) -> Arc<RootDir> {
-        let held = Arc::clone(&self.current.read());
+        let held = self.held();
         if !self.follow {
             return held;
         }

@@ -36,7 +36,8 @@ impl SourceFile {
         let end = end_of_chain(root, &join(path, name))?;
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-        let file = SourceFile::open(root.as_fd(), &end, resolve)?;
+        let mut file = SourceFile::open(root.as_fd(), &end, resolve)?;
+        file.followed = true;
         searchable_by_all(root, &path_beneath(root, &file)?)?;
         Ok(file)
     }

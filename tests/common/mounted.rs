@@ -148,6 +148,11 @@ impl Mounted {
         full
     }
 
+    /// Waits until the changes of the source made so far are visible through the mount.
+    pub fn settle(&self) {
+        succeed(pycfs().arg("sync").arg(&self.mount_point));
+    }
+
     /// The daemon's status, if it answers.
     pub fn status(&self) -> Option<serde_json::Value> {
         let output = pycfs()

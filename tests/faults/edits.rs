@@ -36,7 +36,7 @@ fn an_entry_read_while_its_source_is_rewritten_is_of_one_version_and_never_an_ol
     let empty = codes_of_empty(&interpreter, &name);
     let versions: HashMap<&[u8], u64> = codes.iter().map(Vec::as_slice).zip(0..).collect();
     it.write("mod.py", text(0));
-    it.mount(&[]);
+    it.mount(&["-o", "coherence=strict"]);
     let pyc = pyc_in(it.mount_point(), "mod", target);
     assert!(pyc.exists());
     // Before `begun` is raised a version is in no file; once `durable` is, every reader gets it.

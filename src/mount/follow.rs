@@ -1,0 +1,222 @@
+//! The thread that follows the source: events in, invalidations out.
+//!
+//! Invariants: it holds no lock while it tells the kernel; a barrier is passed when a look at the
+//! events that began after it was asked for found none left, and the kernel was told of all.
+
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use std::fs::File;
+use std::io::{self, Read, Seek};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::operations::{Kernel, Operations};
+use crate::watch::{Change, Events};
+
+/// How often the source's path is looked at when no event asks for it.
+const LOOK: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+/// Changes that are handled at once at most: the kernel is told in between.
+const AT_ONCE: usize = 4096;
+
+/// What the thread shares with those who ask it.
+struct Shared {
+    operations: Arc<Operations>,
+    kernel: Box<dyn Kernel>,
+    wake: OwnedFd,
+    barriers: Mutex<Vec<Sender<()>>>,
+    stopped: AtomicBool,
+    changes: AtomicU64,
+    losses: AtomicU64,
+}
+
+/// Follows the source until it is dropped.
+pub struct Follower {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was followed so far.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Followed {
+    /// Changes that were told of.
+    pub changes: u64,
+    /// Times that events were lost, or that everything changed.
+    pub everything: u64,
+    /// Directories without a watch, as the limit was reached.
+    pub unwatched: u64,
+}
+
+impl Follower {
+    /// Starts following, if there are events.
+    pub fn start(operations: Arc<Operations>, kernel: Box<dyn Kernel>) -> io::Result<Follower> {
+        let events = operations.events();
+        let shared = Arc::new(Shared {
+            operations,
+            kernel,
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            barriers: Mutex::default(),
+            stopped: AtomicBool::new(false),
+            changes: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+        });
+        let thread = match events {
+            Some(events) => {
+                let mounts = File::open("/proc/self/mountinfo")?;
+                let shared = Arc::clone(&shared);
+                Some(
+                    std::thread::Builder::new()
+                        .name("follow".to_owned())
+                        .spawn(move || shared.run(&events, mounts))?,
+                )
+            }
+            None => None,
+        };
+        Ok(Follower { shared, thread })
+    }
+
+    /// The part that answers questions.
+    pub fn barrier(&self) -> Barrier {
+        Barrier {
+            shared: Arc::clone(&self.shared),
+            followed: self.thread.is_some(),
+        }
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.shared.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the thread that follows the source panicked");
+        }
+    }
+}
+
+/// Waits for changes to be visible.
+#[derive(Clone)]
+pub struct Barrier {
+    shared: Arc<Shared>,
+    followed: bool,
+}
+
+impl Barrier {
+    /// Returns when every change of the source that was made before is visible through the mount;
+    /// an error if that takes longer than `patience`.
+    pub fn pass(&self, patience: Duration) -> Result<(), String> {
+        if !self.followed {
+            // Nothing is known of changes: everything is dropped.
+            self.shared.tell(&[Change::Everything]);
+            return Ok(());
+        }
+        let (sender, receiver) = channel();
+        self.shared.barriers.lock().push(sender);
+        self.shared.wake();
+        receiver
+            .recv_timeout(patience)
+            .map_err(|_| "the source's events could not be read to their end in time".to_owned())
+    }
+
+    /// What was followed so far.
+    pub fn followed(&self) -> Followed {
+        Followed {
+            changes: self.shared.changes.load(Ordering::Relaxed),
+            everything: self.shared.losses.load(Ordering::Relaxed),
+            unwatched: self
+                .shared
+                .operations
+                .events()
+                .map_or(0, |events| events.refused()),
+        }
+    }
+}
+
+impl Shared {
+    fn wake(&self) {
+        if let Err(errno) = rustix::io::write(&self.wake, &1_u64.to_ne_bytes()) {
+            log::debug!("waking the follower: {errno}");
+        }
+    }
+
+    fn run(&self, events: &Events, mut mounts: File) {
+        first_in_line();
+        let mut changes = Vec::new();
+        while !self.stopped.load(Ordering::SeqCst) {
+            self.wait(events, &mut mounts, &mut changes);
+            // Those who ask from here on wait for the next look.
+            let barriers = std::mem::take(&mut *self.barriers.lock());
+            loop {
+                let more = events.read(&mut changes);
+                if !more || changes.len() >= AT_ONCE {
+                    self.operations.look_at_root(&mut changes);
+                    self.tell(&changes);
+                    changes.clear();
+                }
+                if !more || self.stopped.load(Ordering::SeqCst) {
+                    break;
+                }
+            }
+            for barrier in barriers {
+                let _ = barrier.send(());
+            }
+        }
+    }
+
+    /// Waits for an event, a change of the mount table, a question, or the time to look.
+    fn wait(&self, events: &Events, mounts: &mut File, changes: &mut Vec<Change>) {
+        let mut waiting = [
+            events.readable(),
+            PollFd::new(&self.wake, PollFlags::IN),
+            PollFd::new(mounts, PollFlags::PRI),
+        ];
+        if let Err(errno) = poll(&mut waiting, Some(&LOOK)) {
+            log::debug!("waiting for events: {errno}");
+        }
+        let mounted = waiting
+            .get(2)
+            .is_some_and(|waited| !waited.revents().is_empty());
+        let mut count = [0; 8];
+        let _ = rustix::io::read(&self.wake, &mut count);
+        if mounted {
+            // Read to the end, or the next change would not be told of.
+            let mut table = Vec::new();
+            let read = mounts
+                .rewind()
+                .and_then(|()| mounts.read_to_end(&mut table));
+            if let Err(error) = read {
+                log::debug!("the mount table: {error}");
+            }
+            changes.extend([Change::Way, Change::Everything]);
+        }
+    }
+
+    fn tell(&self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        self.changes
+            .fetch_add(changes.len() as u64, Ordering::Relaxed);
+        if changes.contains(&Change::Everything) {
+            self.losses.fetch_add(1, Ordering::Relaxed);
+        }
+        self.operations.apply(changes, self.kernel.as_ref());
+    }
+}
+
+/// Asks the scheduler to let this thread run before others: readers see old answers until then.
+fn first_in_line() {
+    const NICE: i32 = -10;
+    let this = rustix::thread::gettid();
+    if let Err(errno) = rustix::process::setpriority_process(Some(this), NICE) {
+        log::debug!("priority of the thread that follows the source: {errno}");
+    }
+}

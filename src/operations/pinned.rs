@@ -1,0 +1,95 @@
+//! Files of the source that are kept at hand while the kernel reads by inode, not by open file.
+//!
+//! A pinned file stays what it was when its name gets another one or none, and its number is not
+//! used again by the filesystem meanwhile. Bounded: the least recently used go first, and are
+//! found again by name.
+
+use hashlink::LruCache;
+use parking_lot::Mutex;
+use std::sync::Arc;
+
+use crate::tree::{Error, Found, SourceFile};
+
+/// How many at most, whatever the limit of descriptors.
+const MOST: usize = 16_384;
+
+/// One file.
+#[derive(Clone)]
+enum Pin {
+    /// Found, and not read yet.
+    Found(Arc<Found>),
+    /// Open for reading.
+    Open(Arc<SourceFile>),
+}
+
+/// The files at hand, by inode number.
+pub(super) struct Pinned {
+    files: Mutex<LruCache<u64, Pin>>,
+}
+
+impl Pinned {
+    /// Room for `descriptors` files, or less.
+    pub fn new(descriptors: u64) -> Pinned {
+        let most = usize::try_from(descriptors).unwrap_or(MOST).clamp(16, MOST);
+        Pinned {
+            files: Mutex::new(LruCache::new(most)),
+        }
+    }
+
+    /// Keeps a file that was looked up.
+    pub fn keep(&self, number: u64, found: Found) {
+        let mut files = self.files.lock();
+        if files.contains_key(&number) {
+            return;
+        }
+        let dropped = files.insert(number, Pin::Found(Arc::new(found)));
+        drop(files);
+        drop(dropped);
+    }
+
+    /// The file open for reading, if it is at hand.
+    pub fn open(&self, number: u64) -> Option<Result<Arc<SourceFile>, Error>> {
+        let pin = self.files.lock().get(&number).cloned()?;
+        let found = match pin {
+            Pin::Open(file) => return Some(Ok(file)),
+            Pin::Found(found) => found,
+        };
+        Some(found.open().map(|file| {
+            let file = Arc::new(file);
+            self.put(number, Arc::clone(&file));
+            file
+        }))
+    }
+
+    /// Keeps an open file.
+    pub fn put(&self, number: u64, file: Arc<SourceFile>) {
+        let dropped = self.files.lock().insert(number, Pin::Open(file));
+        drop(dropped);
+    }
+
+    /// The attributes of the file now, if it is at hand.
+    pub fn stat(&self, number: u64) -> Option<Result<crate::tree::Attr, Error>> {
+        let pin = self.files.lock().get(&number).cloned()?;
+        Some(match pin {
+            Pin::Open(file) => file.stat(),
+            Pin::Found(found) => found.stat(),
+        })
+    }
+
+    /// Whether it is a file with one name only, as far as it is at hand.
+    pub fn has_one_name(&self, number: u64) -> bool {
+        self.stat(number)
+            .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 1))
+    }
+
+    /// The kernel has forgotten the inode.
+    pub fn drop(&self, number: u64) {
+        let dropped = self.files.lock().remove(&number);
+        drop(dropped);
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.files.lock().len()
+    }
+}

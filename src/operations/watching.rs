@@ -1,0 +1,109 @@
+//! Which answers events cover, and following the source when it is replaced.
+
+use std::sync::Arc;
+
+use super::Operations;
+use crate::inode::{Inode, Noticed};
+use crate::tree::{Attr, Dir, Error, Found, Identity, Kind, RootDir};
+use crate::watch::{Change, Mark};
+
+/// The root whose events are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Covered {
+    identity: Identity,
+    mount: u64,
+}
+
+impl Covered {
+    fn of(root: &RootDir) -> Covered {
+        Covered {
+            identity: root.attr().identity,
+            mount: root.attr().mount,
+        }
+    }
+}
+
+impl Operations {
+    /// Whether events tell of each change of a name in this directory.
+    pub(super) fn covers(&self, root: &RootDir, directory: &Inode) -> bool {
+        self.events.is_some()
+            && *self.covered.read() == Some(Covered::of(root))
+            && directory.is_covered()
+    }
+
+    /// How changes of what was found in a directory will be noticed; `names` says whether events
+    /// cover the directory.
+    pub(super) fn notice(&self, root: &RootDir, names: bool, file: &Found) -> Noticed {
+        let attr = file.attr();
+        let mark = self
+            .events
+            .as_ref()
+            .filter(|_| names)
+            .and_then(|events| events.mark(file, attr, root));
+        Noticed {
+            versioned: self.coherence.opens_unasked() && !content_covered(names, attr, &mark),
+            mark,
+        }
+    }
+
+    /// Covers the root, if its events can be followed.
+    pub(super) fn cover_root(&self, root: &RootDir) {
+        let Some(events) = &self.events else { return };
+        events.set_home(root);
+        let mark = events.mark(root, root.attr(), root);
+        let covered = mark.is_some();
+        self.inodes.set_root(root.attr().identity, mark);
+        *self.covered.write() = covered.then(|| Covered::of(root));
+        if !covered {
+            log::warn!(
+                "events of the source cannot be followed: each name in it is asked for at each use"
+            );
+        }
+    }
+
+    /// Looks whether the source was replaced; if so, has events of the new one followed. All that
+    /// the kernel keeps is the old one's then.
+    pub fn look_at_root(&self, changes: &mut Vec<Change>) {
+        let root = self.root.current();
+        let Some(events) = &self.events else { return };
+        if changes.contains(&Change::Way) && self.root.follows() {
+            events.follow_way(self.root.path());
+        }
+        let known = *self.covered.read();
+        if known == Some(Covered::of(&root)) {
+            return;
+        }
+        if known.is_none() && !changes.contains(&Change::Way) {
+            return;
+        }
+        self.cover_root(&root);
+        if self.root.follows() {
+            events.follow_way(self.root.path());
+        }
+        changes.push(Change::Everything);
+    }
+
+    /// The source's events.
+    pub fn events(&self) -> Option<Arc<crate::watch::Events>> {
+        self.events.clone()
+    }
+
+    /// The real directory behind an inode, with whether events cover the names in it.
+    pub(super) fn covered_directory(
+        &self,
+        root: &RootDir,
+        inode: &Inode,
+    ) -> Result<(Dir, std::ffi::OsString, bool), Error> {
+        // Asked before the directory is looked at: what changes later makes an event.
+        let covered = self.covers(root, inode);
+        let (dir, path) = self.directory(root, inode)?;
+        Ok((dir, path, covered))
+    }
+}
+
+/// Whether events tell of each change of a file's content and attributes. `names` says that they
+/// do for the names in its directory.
+fn content_covered(names: bool, attr: &Attr, mark: &Option<Mark>) -> bool {
+    let by_other_names = attr.kind == Kind::File && attr.nlink > 1;
+    names && (mark.is_some() || !by_other_names && attr.kind != Kind::Directory)
+}

@@ -1,0 +1,30 @@
+//! What an event says.
+
+use std::ffi::OsString;
+
+/// A change of the source, in terms of inode numbers of the mount.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Change {
+    /// The content or the attributes of what has this name changed.
+    Content {
+        /// The directory.
+        directory: u64,
+        /// The name in it.
+        name: OsString,
+    },
+    /// The name came, went, or leads to something else.
+    Name {
+        /// The directory.
+        directory: u64,
+        /// The name in it.
+        name: OsString,
+        /// Whether a directory was moved from or to it: everything below has another path.
+        subtree: bool,
+    },
+    /// The content or the attributes of this very file or directory changed.
+    Inode(u64),
+    /// The way to the source changed: it may have been replaced.
+    Way,
+    /// Anything may have changed.
+    Everything,
+}

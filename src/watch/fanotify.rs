@@ -1,0 +1,228 @@
+//! Events of whole filesystems, by fanotify(7): one mark covers the source and the way to it.
+//!
+//! Files are named by handle. Directories that are covered, and files with several names, are
+//! registered by theirs; an event that names neither is about something the kernel does not keep.
+
+use parking_lot::Mutex;
+use rustix::fs::{Mode, OFlags, fstatvfs};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use super::change::Change;
+use super::event::{self, ATTRIB, Event, OVERFLOW};
+use super::registry::{Mark, Registry};
+use super::way::steps;
+use crate::sys::fanotify::{group, handle_of, mark_filesystem, open_handle};
+use crate::tree::{Attr, Kind, RootDir};
+
+/// Bytes of events that one read takes.
+const BUFFER: usize = 64 * 1024;
+/// The bytes of a filesystem's number before a handle.
+const FILESYSTEM: usize = 8;
+
+/// A group with marks on filesystems.
+pub struct Fanotify {
+    group: OwnedFd,
+    registry: Mutex<Registry<Box<[u8]>>>,
+    marked: Mutex<Vec<[u8; FILESYSTEM]>>,
+    buffer: Mutex<Vec<u8>>,
+    home: Mutex<Home>,
+}
+
+/// The filesystem of the source: files in it are found by handle.
+struct Home {
+    filesystem: [u8; FILESYSTEM],
+    directory: OwnedFd,
+}
+
+impl Fanotify {
+    /// Marks the filesystem that the source is on.
+    pub(super) fn open(root: &RootDir) -> io::Result<Fanotify> {
+        let home = Home::of(root)?;
+        handle_of(root)?;
+        let this = Fanotify {
+            group: group()?,
+            registry: Mutex::default(),
+            marked: Mutex::default(),
+            buffer: Mutex::new(vec![0; BUFFER]),
+            home: Mutex::new(home),
+        };
+        if !this.is_marked(root)? {
+            return Err(io::Error::other("the filesystem cannot be marked"));
+        }
+        Ok(this)
+    }
+
+    /// Whether the filesystem that a file is on is marked, now if not before.
+    fn is_marked(&self, file: impl AsFd) -> io::Result<bool> {
+        let filesystem = number_of(&file)?;
+        let mut marked = self.marked.lock();
+        if marked.contains(&filesystem) {
+            return Ok(true);
+        }
+        if filesystem == [0; FILESYSTEM] {
+            return Ok(false);
+        }
+        mark_filesystem(&self.group, event::MASK, file)?;
+        marked.push(filesystem);
+        Ok(true)
+    }
+
+    pub(super) fn follow_way(&self, way: &Path) {
+        let mut keys: Vec<(Box<[u8]>, OsString)> = Vec::new();
+        for step in steps(way) {
+            match self.is_marked(&step.directory) {
+                Ok(true) => {
+                    if let Ok(key) = key_of(&step.directory) {
+                        keys.push((key, step.name));
+                    }
+                }
+                // A change there is noticed when the source is next looked at.
+                Ok(false) => {}
+                Err(error) => log::debug!("no events of a filesystem on the way: {error}"),
+            }
+        }
+        self.registry.lock().set_way(keys);
+    }
+
+    pub(super) fn mark(&self, file: impl AsFd, attr: &Attr) -> Option<Mark> {
+        let wanted = match attr.kind {
+            Kind::Directory => true,
+            Kind::File => attr.nlink > 1,
+            Kind::Symlink | Kind::Fifo | Kind::Socket | Kind::CharDevice | Kind::BlockDevice => {
+                false
+            }
+        };
+        if !wanted {
+            return None;
+        }
+        match self.is_marked(&file).and_then(|marked| match marked {
+            true => key_of(&file).map(Some),
+            false => Ok(None),
+        }) {
+            Ok(key) => key.map(Mark::Handle),
+            Err(error) => {
+                log::debug!("no events of a directory: {error}");
+                None
+            }
+        }
+    }
+
+    pub(super) fn cover(&self, number: u64, mark: Mark) {
+        match mark {
+            Mark::Handle(key) => {
+                self.registry.lock().cover(number, key);
+            }
+            Mark::Watch(_) => {}
+        }
+    }
+
+    pub(super) fn uncover(&self, number: u64) {
+        self.registry.lock().uncover(number);
+    }
+
+    /// The source is another directory now, perhaps on another filesystem.
+    pub(super) fn set_home(&self, root: &RootDir) {
+        match Home::of(root) {
+            Ok(home) => *self.home.lock() = home,
+            Err(error) => log::debug!("the new source's filesystem: {error}"),
+        }
+    }
+
+    pub(super) fn read(&self, changes: &mut Vec<Change>) -> bool {
+        let mut buffer = self.buffer.lock();
+        match rustix::io::read(&self.group, buffer.as_mut_slice()) {
+            Ok(0) | Err(Errno::AGAIN) => false,
+            Err(Errno::INTR) => true,
+            Err(errno) => {
+                // What was in the queue is unknown.
+                log::warn!("reading events: {errno}");
+                changes.push(Change::Everything);
+                false
+            }
+            Ok(count) => {
+                let events = event::parse(buffer.get(..count).unwrap_or_default());
+                for event in &events {
+                    self.translate(event, changes);
+                }
+                true
+            }
+        }
+    }
+
+    fn translate(&self, event: &Event<'_>, changes: &mut Vec<Change>) {
+        if event.mask & OVERFLOW != 0 {
+            changes.push(Change::Everything);
+            return;
+        }
+        let registry = self.registry.lock();
+        if let Some((key, name)) = event.named {
+            if registry.is_on_way(key, name) {
+                changes.push(Change::Way);
+            }
+            if let Some(directory) = registry.number(key) {
+                event.changes(directory, name, changes);
+            }
+        }
+        let Some(object) = event.object else { return };
+        if let Some(number) = registry.number(object) {
+            changes.push(Change::Inode(number));
+        } else if event.named.is_none() && event.mask & ATTRIB != 0 {
+            drop(registry);
+            // The number of names changed: of a file that had one, which is not registered.
+            changes.extend(self.find(object).map(Change::Inode));
+        }
+    }
+
+    /// The inode number of a file of the source's filesystem, if it still has a name.
+    fn find(&self, object: &[u8]) -> Option<u64> {
+        let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
+        let home = self.home.lock();
+        if home.filesystem != filesystem {
+            return None;
+        }
+        let file = open_handle(&home.directory, handle).ok()?;
+        let attr = Attr::of_fd(file).ok()?;
+        // The end of a file's last name is told of with the name.
+        (attr.nlink > 0).then_some(attr.identity.ino)
+    }
+}
+
+impl Home {
+    fn of(root: &RootDir) -> io::Result<Home> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Home {
+            filesystem: number_of(root)?,
+            directory: rustix::fs::openat(root, c".", flags, Mode::empty())?,
+        })
+    }
+}
+
+impl AsFd for Fanotify {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.group.as_fd()
+    }
+}
+
+/// The number of a file's filesystem, as events carry it.
+fn number_of(file: impl AsFd) -> io::Result<[u8; FILESYSTEM]> {
+    // The two halves as the kernel has them, joined by the call.
+    let joined = fstatvfs(file)?.f_fsid;
+    let (first, second) = (joined as u32, (joined >> 32) as u32);
+    let mut number = [0; FILESYSTEM];
+    let bytes = first.to_ne_bytes().into_iter().chain(second.to_ne_bytes());
+    for (to, from) in number.iter_mut().zip(bytes) {
+        *to = from;
+    }
+    Ok(number)
+}
+
+/// What events name a file by.
+fn key_of(file: impl AsFd) -> io::Result<Box<[u8]>> {
+    let mut key = number_of(&file)?.to_vec();
+    key.extend_from_slice(&handle_of(file)?);
+    Ok(key.into())
+}
