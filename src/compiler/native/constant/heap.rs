@@ -93,17 +93,24 @@ pub struct Heap {
     codes: FxHashMap<(i32, ObjectId), Vec<ObjectId>>,
 }
 
+/// Whether the interpreter has the string interned from its start: no more than one character, and
+/// that in Latin-1.
+fn is_one_latin_1(text: &[u8]) -> bool {
+    match text {
+        [] => true,
+        [byte] => byte.is_ascii(),
+        [0xc2 | 0xc3, _] => true,
+        _ => false,
+    }
+}
+
 /// Whether CPython interns a string constant: ASCII letters, digits and underscores only. Strings of
 /// one Latin-1 character are interned from the start.
 fn is_interned_constant(text: &[u8]) -> bool {
     let word = text
         .iter()
         .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    word || match text {
-        [byte] => byte.is_ascii(),
-        [0xc2 | 0xc3, _] => true,
-        _ => false,
-    }
+    word || is_one_latin_1(text)
 }
 
 fn rank(value: &Constant) -> u8 {
@@ -239,12 +246,43 @@ impl Heap {
                 self.add(Object::FrozenSet(items))
             }
             Constant::Slice(value) => {
-                let items = items(self, value);
+                let items = pool.tuple(value).iter();
+                let items = items.map(|&item| self.slice_part(item, pool)).collect();
                 self.add(Object::Slice(items))
             }
         };
         self.merged.insert(value, id);
         id
+    }
+
+    /// The object of a slice's part, which CPython neither merges nor interns: only what the
+    /// interpreter has once is shared.
+    fn slice_part(&mut self, value: Constant, pool: &Pool) -> ObjectId {
+        match value {
+            Constant::Int(small) if (-5..=256).contains(&small) => {}
+            Constant::Int(value) => return self.add(Object::Int(value)),
+            Constant::Big(value) => return self.add(Object::Big(value)),
+            Constant::Float(value) => return self.add(Object::Float(value)),
+            Constant::Complex(value) => return self.add(Object::Complex(value)),
+            Constant::Str(text) if !is_one_latin_1(pool.text(text)) => {
+                return self.add(Object::Str {
+                    text,
+                    interned: false,
+                });
+            }
+            Constant::Bytes(value) if pool.bytes(value).len() > 1 => {
+                return self.add(Object::Bytes(value));
+            }
+            Constant::None
+            | Constant::Ellipsis
+            | Constant::Bool(_)
+            | Constant::Str(_)
+            | Constant::Bytes(_)
+            | Constant::Tuple(_)
+            | Constant::FrozenSet(_)
+            | Constant::Slice(_) => {}
+        }
+        self.constant(value, Origin::Literal, pool)
     }
 
     /// NaN, which is never merged.

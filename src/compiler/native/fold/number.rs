@@ -329,7 +329,7 @@ fn complexes(pool: &mut Pool, op: Operator, left: &Number, right: &Number, mixed
         Operator::Mult => (a_re * b_re - a_im * b_im, a_re * b_im + a_im * b_re),
         Operator::Div if b_re == 0.0 && b_im == 0.0 => return Folded::Not,
         Operator::Div if b_real => (a_re / b_re, a_im / b_re),
-        Operator::Div if a_real => return Folded::Unsure("a real number over a complex one"),
+        Operator::Div if a_real => real_quotient(a_re, (b_re, b_im)),
         Operator::Div => quotient((a_re, a_im), (b_re, b_im)),
         Operator::Pow => match small_power((a_re, a_im), (b_re, b_im)) {
             Some((re, im)) if re.is_infinite() || im.is_infinite() => return Folded::Not,
@@ -393,5 +393,18 @@ fn quotient((a_re, a_im): (f64, f64), (b_re, b_im): (f64, f64)) -> (f64, f64) {
         let ratio = b_re / b_im;
         let scale = b_re * ratio + b_im;
         ((a_re * ratio + a_im) / scale, (a_im * ratio - a_re) / scale)
+    }
+}
+
+/// The same for a real dividend, whose imaginary zero takes no part (3.14).
+fn real_quotient(a: f64, (b_re, b_im): (f64, f64)) -> (f64, f64) {
+    if b_re.abs() >= b_im.abs() {
+        let ratio = b_im / b_re;
+        let scale = b_re + b_im * ratio;
+        (a / scale, (-a * ratio) / scale)
+    } else {
+        let ratio = b_re / b_im;
+        let scale = b_re * ratio + b_im;
+        ((a * ratio) / scale, -a / scale)
     }
 }
