@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use super::{Constants, Graph, UnitFacts, improve_alone};
+use super::{Constants, Graph, Locals, UnitFacts, improve_alone, optimize};
 use crate::compiler::native::ast::{Constant, Pool};
 use crate::compiler::native::constant::{Heap, Item};
 use crate::compiler::native::error::{Loc, Pass};
@@ -84,12 +84,11 @@ fn show(sequence: &Sequence, consts: &[Item], pool: &Pool) -> Vec<String> {
     show.collect()
 }
 
-/// Runs the passes of 3.14 over a function with one parameter.
-fn improve(text: &str, consts: &[i64]) -> Pass<Vec<String>> {
-    let target = Target::from_minor(14).unwrap();
-    let profile = Profile::of(target, None).unwrap();
-    let mut pool = Pool::new();
-    let mut heap = Heap::new();
+/// Runs the passes of 3.14 over a function with one parameter, all of them or those alone that leave
+/// pseudo instructions.
+fn run(text: &str, consts: &[i64], alone: bool) -> Pass<Vec<String>> {
+    let profile = Profile::of(Target::from_minor(14).unwrap(), None).unwrap();
+    let (mut pool, mut heap) = (Pool::new(), Heap::new());
     let mut items = vec![Item::Value(Constant::None)];
     items.extend(
         consts
@@ -102,11 +101,25 @@ fn improve(text: &str, consts: &[i64]) -> Pass<Vec<String>> {
         first_line: 1,
         is_generator: false,
     };
+    let mut locals = Locals {
+        varnames: &[],
+        cellvars: &[],
+        freevars: &[],
+        shared: 0,
+    };
     let mut sequence = parse(text);
     let mut constants = Constants::new(&mut items, &mut pool, &mut heap);
-    let mut graph = Graph::new();
-    let done = improve_alone(&mut graph, &mut sequence, &mut constants, profile, facts)?;
+    let (graph, consts) = (&mut Graph::new(), &mut constants);
+    let done = if alone {
+        improve_alone(graph, &mut sequence, consts, profile, facts)?
+    } else {
+        optimize(graph, &mut sequence, consts, profile, facts, &mut locals)?
+    };
     Ok(show(&done.sequence, &items, &pool))
+}
+
+fn improve(text: &str, consts: &[i64]) -> Pass<Vec<String>> {
+    run(text, consts, true)
 }
 
 fn assert_becomes(text: &str, consts: &[i64], expected: &[&str]) {
@@ -213,12 +226,38 @@ fn a_list_that_is_only_read_becomes_a_tuple() {
 }
 
 #[test]
+fn a_long_display_that_is_only_read_becomes_one_constant() {
+    let elements = "LOAD_CONST 1\nLIST_APPEND 1\n".repeat(40);
+    assert_becomes(
+        &format!("BUILD_LIST 0\n{elements}GET_ITER\nRETURN_VALUE"),
+        &[1000],
+        &["LOAD_CONST tuple of 40", "GET_ITER", "RETURN_VALUE"],
+    );
+    assert_becomes(
+        &format!("BUILD_LIST 0\n{elements}CALL_INTRINSIC_1 6\nRETURN_VALUE"),
+        &[1000],
+        &["LOAD_CONST tuple of 40", "RETURN_VALUE"],
+    );
+    let elements = "LOAD_CONST 1\nSET_ADD 1\n".repeat(40);
+    assert_becomes(
+        &format!("LOAD_FAST 0\nBUILD_SET 0\n{elements}CONTAINS_OP 0\nRETURN_VALUE"),
+        &[1000],
+        &[
+            "LOAD_FAST_BORROW 0",
+            "LOAD_CONST set of 1",
+            "CONTAINS_OP",
+            "RETURN_VALUE",
+        ],
+    );
+}
+
+#[test]
 fn not_turns_a_test_around() {
     assert_becomes(
         "LOAD_FAST 0\nLOAD_FAST 0\nIS_OP 0\nTO_BOOL\nUNARY_NOT\nRETURN_VALUE",
         &[],
         &[
-            "LOAD_FAST_BORROW_LOAD_FAST_BORROW",
+            "LOAD_FAST_BORROW_LOAD_FAST_BORROW 0",
             "IS_OP 1",
             "RETURN_VALUE",
         ],
@@ -228,9 +267,9 @@ fn not_turns_a_test_around() {
 #[test]
 fn a_known_condition_takes_its_branch_away() {
     assert_becomes(
-        "LOAD_CONST 1\nTO_BOOL\nPOP_JUMP_IF_FALSE no\nLOAD_FAST 0\nRETURN_VALUE\nno:\nLOAD_CONST 0\nRETURN_VALUE",
+        "RESUME 0\nLOAD_CONST 1\nTO_BOOL\nPOP_JUMP_IF_FALSE no\nLOAD_FAST 0\nRETURN_VALUE\nno:\nLOAD_CONST 0\nRETURN_VALUE",
         &[3],
-        &["LOAD_FAST_BORROW 0", "RETURN_VALUE"],
+        &["RESUME", "LOAD_FAST_BORROW 0", "RETURN_VALUE"],
     );
 }
 
@@ -242,7 +281,7 @@ fn a_test_that_jumps_to_the_opposite_test_goes_behind_it() {
          LOAD_GLOBAL 4\nend:\nRETURN_VALUE",
         &[],
         &[
-            "LOAD_FAST 0",
+            "LOAD_FAST_BORROW 0",
             "JUMP_IF_FALSE -> 5",
             "POP_TOP",
             "LOAD_GLOBAL 2",
@@ -289,23 +328,51 @@ fn a_load_is_not_borrowed_when_it_is_stored_or_outlives_its_block() {
 
 #[test]
 fn loads_in_handlers_are_not_borrowed() {
-    assert_becomes(
-        "SETUP_FINALLY handler\nLOAD_FAST 0\nPOP_TOP\nPOP_BLOCK\nLOAD_FAST 0\nRETURN_VALUE\n\
-         handler:\nPUSH_EXC_INFO\nLOAD_FAST 0 @2\nPOP_TOP @2\nRERAISE 0 @2",
-        &[],
-        &[
-            "SETUP_FINALLY -> 6",
-            "LOAD_FAST_BORROW 0",
-            "POP_TOP",
-            "NOP",
-            "LOAD_FAST_BORROW 0",
-            "RETURN_VALUE",
-            "PUSH_EXC_INFO",
-            "LOAD_FAST_BORROW 0",
-            "POP_TOP",
-            "RERAISE",
-        ],
-    );
+    let text = "SETUP_FINALLY handler\nLOAD_FAST 0\nPOP_TOP\nPOP_BLOCK\nLOAD_FAST 0\nRETURN_VALUE\n\
+                handler:\nPUSH_EXC_INFO\nLOAD_FAST 0 @2\nPOP_TOP @2\nRERAISE 0 @2";
+    let expected = [
+        "LOAD_FAST_BORROW 0",
+        "POP_TOP",
+        "LOAD_FAST_BORROW 0",
+        "RETURN_VALUE",
+        "PUSH_EXC_INFO",
+        "LOAD_FAST 0",
+        "POP_TOP",
+        "RERAISE",
+    ];
+    assert_eq!(run(text, &[], false).unwrap(), expected);
+}
+
+#[test]
+fn a_jump_that_keeps_its_value_is_written_out_and_branches_are_marked() {
+    let text = "LOAD_FAST 0\nJUMP_IF_FALSE end\nPOP_TOP\nLOAD_GLOBAL 2\nend:\nRETURN_VALUE";
+    // What is copied outlives the block.
+    let expected = [
+        "LOAD_FAST 0",
+        "COPY 1",
+        "TO_BOOL",
+        "POP_JUMP_IF_FALSE -> 7",
+        "NOT_TAKEN",
+        "POP_TOP",
+        "LOAD_GLOBAL 2",
+        "RETURN_VALUE",
+    ];
+    assert_eq!(run(text, &[], false).unwrap(), expected);
+}
+
+#[test]
+fn a_conditional_jump_back_is_turned_around() {
+    let text = "top:\nRESUME 0\nLOAD_GLOBAL 2\nPOP_JUMP_IF_TRUE top\nLOAD_CONST 0\nRETURN_VALUE";
+    let expected = [
+        "RESUME",
+        "LOAD_GLOBAL 2",
+        "POP_JUMP_IF_FALSE -> 5",
+        "NOT_TAKEN",
+        "JUMP -> 0",
+        "LOAD_CONST None",
+        "RETURN_VALUE",
+    ];
+    assert_eq!(run(text, &[], false).unwrap(), expected);
 }
 
 #[test]

@@ -187,18 +187,28 @@ impl<'a> Constants<'a> {
             Op::BinaryOp => self.fold_binary(instrs, index),
             Op::CallIntrinsic1 if instr.arg == UNARY_POSITIVE => self.fold_unary(instrs, index),
             Op::CallIntrinsic1 if instr.arg == LIST_TO_TUPLE => {
-                if next == Some(Op::GetIter) {
+                let folded = self.fold_list_to_tuple(instrs, index)?;
+                if !folded
+                    && next == Some(Op::GetIter)
+                    && let Some(instr) = instrs.get_mut(index)
+                {
                     // A list is as good as a tuple to iterate over.
-                    if let Some(instr) = instrs.get_mut(index) {
-                        instr.clear();
-                    }
-                    return Ok(());
+                    instr.clear();
                 }
-                self.fold_list_to_tuple(instrs, index)
+                Ok(())
             }
+            Op::ListAppend if is_only_read(next) => {
+                self.fold_last_element(instrs, index, Op::BuildList)
+            }
+            Op::SetAdd if is_only_read(next) => self.fold_last_element(instrs, index, Op::BuildSet),
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the instruction that follows iterates over or searches what is on the stack.
+fn is_only_read(next: Option<Op>) -> bool {
+    matches!(next, Some(Op::GetIter | Op::ContainsOp))
 }
 
 fn small_int(value: Constant) -> Option<u32> {

@@ -1,6 +1,6 @@
 //! Tuples, lists and sets whose elements are constants.
 
-use super::{Constants, LIST_TO_TUPLE, MAX_LOADS, drop_instr};
+use super::{Constants, MAX_LOADS, drop_instr, is_only_read};
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::flowgraph::block::CfgInstr;
@@ -47,7 +47,7 @@ impl Constants<'_> {
             return Ok(());
         };
         let count = build.arg as usize;
-        let only_read = matches!(next, Some(Op::GetIter | Op::ContainsOp));
+        let only_read = is_only_read(next);
         if count > MAX_LOADS || (count < MIN_ELEMENTS && !only_read) {
             return Ok(());
         }
@@ -98,44 +98,85 @@ impl Constants<'_> {
         Ok(())
     }
 
-    /// A list that is built from constants one by one and then made a tuple.
-    pub(super) fn fold_list_to_tuple(&mut self, instrs: &mut [CfgInstr], index: usize) -> Pass<()> {
-        let mut values = Vec::new();
-        let mut wants_append = true;
-        let mut start = None;
-        for (at, instr) in instrs.get(..index).unwrap_or(&[]).iter().enumerate().rev() {
-            match instr.op {
-                Op::Nop => continue,
-                Op::BuildList if instr.arg == 0 => {
-                    start = wants_append.then_some(at);
-                    break;
-                }
-                Op::ListAppend if wants_append && instr.arg == 1 => {}
-                Op::LoadConst | Op::LoadSmallInt if !wants_append => match self.value(instr) {
-                    Some(value) => values.push(value),
-                    None => return Ok(()),
-                },
-                _ => return Ok(()),
-            }
-            wants_append = !wants_append;
+    /// A list that is built from constants one by one and then made a tuple. Whether it was folded.
+    pub(super) fn fold_list_to_tuple(
+        &mut self,
+        instrs: &mut [CfgInstr],
+        index: usize,
+    ) -> Pass<bool> {
+        let Some((start, values)) = self.built_one_by_one(instrs, index, Op::BuildList) else {
+            return Ok(false);
+        };
+        check_elements(&values)?;
+        let tuple = self.pool.tuple_constant(&values);
+        drop_all(instrs, start, index);
+        if let Some(instr) = instrs.get_mut(index) {
+            self.make_load(instr, tuple);
         }
-        let Some(start) = start else {
+        Ok(true)
+    }
+
+    /// A list or set that is built from constants one by one, the last of them at `index`, and then
+    /// only iterated over or searched. Its load has no place.
+    pub(super) fn fold_last_element(
+        &mut self,
+        instrs: &mut [CfgInstr],
+        index: usize,
+        build: Op,
+    ) -> Pass<()> {
+        let Some((start, values)) = self.built_one_by_one(instrs, index + 1, build) else {
             return Ok(());
         };
-        debug_assert!(
-            instrs
-                .get(index)
-                .is_some_and(|instr| instr.arg == LIST_TO_TUPLE)
-        );
         check_elements(&values)?;
-        values.reverse();
-        let tuple = self.pool.tuple_constant(&values);
-        for instr in instrs.get_mut(start..index).unwrap_or(&mut []) {
-            if instr.op != Op::Nop {
-                drop_instr(instr);
-            }
+        let constant = if build == Op::BuildSet {
+            constant::frozenset(self.pool, &values)
+        } else {
+            self.pool.tuple_constant(&values)
+        };
+        drop_all(instrs, start, index + 1);
+        if let Some(instr) = instrs.get_mut(index) {
+            self.make_load(instr, constant);
         }
-        self.places.clear();
-        self.put(instrs, index, Folded::Value(tuple))
+        Ok(())
+    }
+
+    /// Where a list or set begins whose constant elements are added one by one up to `end`, and the
+    /// elements.
+    fn built_one_by_one(
+        &self,
+        instrs: &[CfgInstr],
+        end: usize,
+        build: Op,
+    ) -> Option<(usize, Vec<Constant>)> {
+        let add = if build == Op::BuildSet {
+            Op::SetAdd
+        } else {
+            Op::ListAppend
+        };
+        let mut values = Vec::new();
+        let mut wants_add = true;
+        for (at, instr) in instrs.get(..end)?.iter().enumerate().rev() {
+            match instr.op {
+                Op::Nop => continue,
+                op if op == build && instr.arg == 0 => {
+                    values.reverse();
+                    return wants_add.then_some((at, values));
+                }
+                op if op == add && wants_add && instr.arg == 1 => {}
+                Op::LoadConst | Op::LoadSmallInt if !wants_add => values.push(self.value(instr)?),
+                _ => return None,
+            }
+            wants_add = !wants_add;
+        }
+        None
+    }
+}
+
+/// Drops the instructions from `start` to before `end`.
+fn drop_all(instrs: &mut [CfgInstr], start: usize, end: usize) {
+    for instr in instrs.get_mut(start..end).unwrap_or(&mut []) {
+        if instr.op != Op::Nop {
+            drop_instr(instr);
+        }
     }
 }
