@@ -10,7 +10,7 @@ use super::super::unit::ScopeType;
 use crate::compiler::native::ast::{
     Arguments, CmpOp, Constant, Ctx, ExprId, ExprKind, StmtId, Sym,
 };
-use crate::compiler::native::error::{Loc, Pass};
+use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
 use crate::compiler::native::symtable::{BlockId, BlockKey, BlockKind, Scope};
 
@@ -171,8 +171,13 @@ impl Compiler<'_> {
             self.load_const(loc, Constant::Int(i64::from(number)));
             let set = self.known.conditional_annotations;
             if in_class {
-                let cell = self.deref_index(set, Scope::Free)?;
-                self.op_arg(loc, Op::LoadDeref, cell);
+                if self.unit.cellvars.len() != 0 {
+                    // CPython then numbers the variable as if there were none.
+                    return Err(Stop::unsure("a conditional annotation beside cells"));
+                }
+                // The symbol table does not know of this use.
+                let free = self.unit.freevars.add(set);
+                self.op_arg(loc, Op::LoadDeref, free);
             } else {
                 let at = self.unit.names.add(set);
                 self.op_arg(loc, Op::LoadGlobal, at << 1);

@@ -1,7 +1,7 @@
 //! Unary and binary operators, and subscripts, on constants.
 
 use super::{Constants, UNARY_POSITIVE};
-use crate::compiler::native::ast::{Operator, UnaryOp};
+use crate::compiler::native::ast::{Constant, Operator, UnaryOp};
 use crate::compiler::native::error::Pass;
 use crate::compiler::native::flowgraph::block::CfgInstr;
 use crate::compiler::native::fold::constant::{self, Rules};
@@ -53,6 +53,10 @@ impl Constants<'_> {
         let Some(&[value]) = self.values(instrs).as_deref() else {
             return Ok(());
         };
+        if op == UnaryOp::Invert && matches!(value, Constant::Bool(_)) {
+            // Deprecated: the warning is left to the program's run.
+            return Ok(());
+        }
         let folded = constant::unary(self.pool, op, value);
         self.put(instrs, index, folded)
     }
