@@ -45,6 +45,13 @@ stop_apache() {
 }
 
 # --- The site ---------------------------------------------------------------------------------------------
+if "${PYCFS_VM:-$PYCFS}" run -c pass 2>/dev/null; then
+    # Where www-data can start it.
+    cp "${PYCFS_VM:-$PYCFS}" "$WORK/pycfs-vm"
+    export PYCFS_VM="$WORK/pycfs-vm"
+else
+    unset PYCFS_VM
+fi
 mapfile -t references < <(compgen -G "$REFERENCES/bin/python3.*" || true)
 modules="$("$(any_python)" "$SCRIPTS/apache/make_site.py" "$SITE" /usr/bin/python3 "${references[@]}")"
 chown -hR "$DEVELOPER:$DEVELOPER" "$SITE"
@@ -102,6 +109,18 @@ for python in "${references[@]}"; do
     same "CPython $version in the shebang" "$expected" "$(body "/cgi/on-$version.cgi")"
     check "its caches are listed" grep -q "part0.cpython-${version/./}.pyc" <<<"$(as_www ls "$WWW/cgi/site_package/__pycache__" 2>&1 || true)"
 done
+
+# --- The bundled VM ------------------------------------------------------------------------------------------------
+if [ -n "${PYCFS_VM:-}" ]; then
+    : >"$WORK/error.log"
+    same "the bundled VM in the shebang" "$expected" "$(body /cgi/on-vm.cgi)"
+    if [ -x "$REFERENCES/bin/python3.14" ]; then
+        from_mount="$(sed -n 's/.*pycfs run: mount \([0-9]*\),.*/\1/p' "$WORK/error.log")"
+        same "each module of its comes from the mount's cache" "$modules" "$from_mount"
+    fi
+else
+    skip "the bundled VM: this build has none (cargo vm-build; PYCFS_VM names it)"
+fi
 
 # --- Soak: memory and descriptors stay flat -----------------------------------------------------------------------
 daemon="$(daemon_pid "$WWW")"

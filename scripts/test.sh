@@ -2,7 +2,7 @@
 # The project's tests: `cargo test`, then the scripts that use real applications, servers and CPython's own tests,
 # at a size that fits a small machine.
 #   test.sh            everything
-#   test.sh --quick    cargo test only
+#   test.sh --quick    cargo test only, of the program and of the bundled VM
 # Installs what they need with apt when root; what cannot be run is reported as SKIPPED with its reason.
 # The closing lines are the runner's of cargo test and the last line of each script.
 set -euo pipefail
@@ -39,6 +39,10 @@ if [ "$(id -u)" -eq 0 ]; then
     step "references" "$SCRIPTS/references.sh"
 fi
 step "cargo test" cargo test --locked
+# The bundled VM is a build of its own: optimized, or it is too slow to test.
+step "cargo vm-build" cargo vm-build --locked
+step "cargo vm-test" cargo vm-test --locked --lib vm::
+export PYCFS_VM="${CARGO_TARGET_DIR:-$REPOSITORY/target}/release/pycfs"
 if [ "${1:-}" != --quick ]; then
     if [ ! -e /dev/fuse ]; then
         summary+=("SKIPPED the scripts: this machine has no /dev/fuse")
@@ -53,6 +57,7 @@ if [ "${1:-}" != --quick ]; then
             summary+=("SKIPPED apache.sh: it needs root")
         fi
         step "cpython-tests.sh" "$SCRIPTS/cpython-tests.sh"
+        step "vm.sh" env PYCFS="$PYCFS_VM" "$SCRIPTS/vm.sh"
         step "faults.sh" env PYCFS_MODULES="${PYCFS_MODULES:-2500}" "$SCRIPTS/faults.sh"
     fi
 fi

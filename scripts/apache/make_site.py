@@ -7,6 +7,7 @@
     DIR/cgi/broken.cgi     imports a module with a syntax error
     DIR/cgi/secret.cgi     imports a module that its own user cannot read
     DIR/cgi/on-3.X.cgi     the index, with a reference interpreter
+    DIR/cgi/on-vm.cgi      the index, with the bundled VM, if $PYCFS_VM names a program that has it
     DIR/static/            files and links
 """
 
@@ -62,6 +63,8 @@ def main():
     script("secret.cgi", "import secret\n" + HEADER)
     for each in references:
         script("on-%s.cgi" % re.search(r"3\.\d+$", each).group(), INDEX, each)
+    if os.environ.get("PYCFS_VM"):
+        write(os.path.join(cgi, "on-vm.cgi"), "#!/usr/bin/env -S %s run -X pycfs_counters\n%s" % (os.environ["PYCFS_VM"], INDEX), 0o755)
     static = os.path.join(root, "static")
     write(os.path.join(static, "large.bin"), bytes(number * 7 % 251 for number in range(300)) * 10000)
     write(os.path.join(static, "small.txt"), "version 0\n")

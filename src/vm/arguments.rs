@@ -1,7 +1,7 @@
 //! The command line of `pycfs run`: CPython's, and the VM's settings that come of it.
 //!
 //! Options end at the program (`-c`, `-m`, a file or `-`); what follows is the program's own. Ours
-//! beside CPython's: `--site DIR`, `--store DIR`, `--no-store` and `-X pycfs_counters`. What
+//! beside CPython's: `--site DIR`, `--store DIR`, `--no-store`, `-X pycfs_counters` and `-X pycfs_own`. What
 //! CPython has and RustPython lacks is accepted and does nothing (`-X importtime`), so that a
 //! script's shebang line works with both.
 
@@ -36,6 +36,8 @@ pub(super) struct Parsed {
     pub(super) store: Option<PathBuf>,
     /// Whether to tell at the end where code came from.
     pub(super) counters: bool,
+    /// Whether no code but that of RustPython's own compiler is used, for comparisons.
+    pub(super) own_compiler: bool,
 }
 
 /// Why nothing is run.
@@ -71,7 +73,8 @@ store; nothing is written into the tree, and nothing of an installed Python is u
 -V          print the version; also --version
 -W arg      control warnings; also PYTHONWARNINGS=arg
 -X opt      dev, faulthandler, utf8[=0|1], no_debug_ranges, int_max_str_digits=N,
-            warn_default_encoding; pycfs_counters: tell at the end where code came from
+            warn_default_encoding; pycfs_counters: tell at the end where code came from;
+            pycfs_own: only code that RustPython's own compiler makes
 --check-hash-based-pycs always|default|never
 --site DIR  add a directory of pure-Python packages; also PYTHONPATH
 --store DIR keep compiled code in this directory
@@ -92,16 +95,16 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, Stop> {
     let mut settings = reader.given.settings()?;
     // An interactive session and one from standard input have an empty first argument.
     settings.argv = argv;
+    let implementation = &reader.given.implementation;
+    let asks = |name: &str| implementation.iter().any(|option| option == name);
+    let (counters, own_compiler) = (asks("pycfs_counters"), asks("pycfs_own"));
     Ok(Parsed {
         settings,
         program,
         sites: reader.given.sites,
         store: reader.given.store,
-        counters: reader
-            .given
-            .implementation
-            .iter()
-            .any(|option| option == "pycfs_counters"),
+        counters,
+        own_compiler,
     })
 }
 

@@ -314,7 +314,8 @@ impl<'a> Checked<'a> {
 /// The opcode that a byte of `co_code` stands for, if the VM executes it and a compiler writes it.
 fn executed(number: u8) -> Option<Opcode> {
     let opcode = Opcode::try_from(number).ok()?;
-    let written = opcode.deoptimize() == opcode;
+    // The numbers from 129 on are forms that an interpreter writes into running code.
+    let written = matches!(number, 0..=120 | 128) && opcode.deoptimize() == opcode;
     let lacking = matches!(
         opcode,
         Opcode::Reserved | Opcode::InterpreterExit | Opcode::EnterExecutor | Opcode::Cache
@@ -339,5 +340,122 @@ fn varint(rest: &mut &[u8]) -> Option<u32> {
         if byte & 64 == 0 {
             return Some(number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustpython::vm::compiler::Mode;
+
+    const SOURCE: &str = r#"
+import os.path as p
+from sys import argv
+x: int = 1
+def f(a, /, b=2, *c, d, **e):
+    """Doc."""
+    with open(a) as g, g:
+        try:
+            yield from (h for h in c if h not in e)
+        except* (OSError, KeyError) as error:
+            raise ValueError(f"{error!r:>{b}}") from error
+        finally:
+            del e
+    for i, (j, *k) in enumerate(zip(c, c)):
+        while i < j and (y := k):
+            if y is None: continue
+            break
+    return lambda: (a, b, *c, {**e}, {1, 2}, [z for z in d], c[1:2], -b, not b)
+class C[T](list):
+    async def m(self, v: T):
+        match v:
+            case {"a": [1, *_], **rest} | C(q=rest): return super().m(await rest)
+            case _: assert v, "no"
+        async with v as w: self.n += w @ v
+"#;
+
+    /// Marshal data as the VM's own compiler and writer make it.
+    fn with_code(then: impl FnOnce(&rustpython::vm::VirtualMachine, Vec<u8>)) {
+        crate::vm::builder(Default::default())
+            .interpreter()
+            .enter(|vm| {
+                let code = vm.compile(SOURCE, Mode::Exec, "name.py");
+                let code = code.unwrap_or_else(|error| panic!("{error}"));
+                let marshal = crate::vm::import::dump(vm, &code).unwrap();
+                then(vm, marshal);
+            });
+    }
+
+    #[test]
+    fn the_vm_executes_every_opcode_that_cpython_3_14_writes() {
+        // Those of `opcode.opmap`: up to 120, and RESUME.
+        let missing: Vec<u8> = (0..=120)
+            .chain([128])
+            .filter(|&number| executed(number).is_none())
+            .collect();
+        let named: Vec<String> = missing
+            .iter()
+            .map(|&number| format!("{:?}", Opcode::try_from(number).unwrap()))
+            .collect();
+        // The second is a specialized form, which stands among the others for its number's sake.
+        let expected = [
+            "Cache",
+            "BinaryOpInplaceAddUnicode",
+            "Reserved",
+            "InterpreterExit",
+        ];
+        assert_eq!(named, expected);
+        assert_eq!(executed(255), None, "{}", NOT_EXECUTED[2]);
+        // Specialized and instrumented forms are no compiler's.
+        assert!((129..=254).all(|number| executed(number).is_none()));
+    }
+
+    #[test]
+    fn code_is_fit_and_its_damage_never_ends_the_vm() {
+        with_code(|vm, marshal| {
+            assert_eq!(check(&marshal), Ok(()));
+            let loads = vm.import("marshal", 0).ok().unwrap();
+            let mut passed = 0;
+            for at in 0..marshal.len() {
+                for flip in [1, 4, 0x80, 0xff] {
+                    let mut damaged = marshal.clone();
+                    damaged[at] ^= flip;
+                    if check(&damaged).is_ok() {
+                        passed += 1;
+                        let bytes = vm.ctx.new_bytes(damaged);
+                        // An exception is a way to say no; a panic would end the test.
+                        let _ = vm.call_method(&loads, "loads", (bytes,));
+                    }
+                }
+                assert!(check(&marshal[..at]).is_err(), "cut at {at}");
+            }
+            // Names and constants may be others; instructions and tables are not damaged unseen.
+            assert!(passed < marshal.len() * 4, "{passed}");
+        });
+    }
+
+    #[test]
+    fn an_index_out_of_range_an_unknown_opcode_and_a_wild_jump_are_unfit() {
+        with_code(|_, marshal| {
+            let graph = read(target(), &marshal).unwrap();
+            let root = graph.code(graph.root().unwrap()).unwrap();
+            let code = bytes(&graph, root, CodeField::Code).unwrap().to_vec();
+            let at = marshal.windows(code.len()).position(|part| part == code);
+            let at = at.unwrap();
+            let with = |unit: [u8; 2]| {
+                let mut damaged = marshal.clone();
+                // The second instruction: the first is RESUME.
+                damaged[at + 2..at + 4].copy_from_slice(&unit);
+                check(&damaged)
+            };
+            let (load_const, jump) = (Opcode::LoadConst as u8, Opcode::JumpForward as u8);
+            for unit in [[load_const, 250], [jump, 250], [255, 0], [17, 0], [129, 0]] {
+                let unfit = with(unit).unwrap_err();
+                assert!(
+                    matches!(unfit, Unfit::Opcode { .. } | Unfit::Argument { .. }),
+                    "{unfit}"
+                );
+            }
+        });
     }
 }

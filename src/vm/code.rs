@@ -24,7 +24,8 @@ use crate::pyc::{
 };
 use crate::store::{Digest, Direct, Entry, Key, Lookup};
 
-/// The compiler that RustPython has within it, for sources that ours does not compile.
+/// The compiler that RustPython has within it, for sources that ours does not compile. Code is
+/// stored under it after the check, so that a blob that is whole is not checked again.
 const OWN_BUILD: &str = "rustpython 0.6.0";
 /// How long our compiler may take before RustPython's is asked.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -34,10 +35,8 @@ const LARGEST: u64 = 64 << 20;
 /// Code that the VM may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Found {
-    /// The marshalled code object.
+    /// The marshalled code object. The file name in it may be another source's of the same content.
     pub(super) marshal: Vec<u8>,
-    /// Whether the file name in it stands for any, so that it has to be put in.
-    pub(super) nameless: bool,
 }
 
 /// The code of a source that is in no mount.
@@ -58,8 +57,18 @@ pub(super) struct Sources {
     level: Level,
     is_mirror: Box<dyn Fn(u64) -> bool + Send + Sync>,
     mirrors: Mutex<HashMap<u64, bool>>,
-    native: Option<BuildId>,
+    native: Option<Native>,
+    own_only: bool,
     counts: Counts,
+}
+
+/// Our compiler, and the identities of what it makes.
+struct Native {
+    compiler: NativeCompiler,
+    /// What any command stores.
+    build: BuildId,
+    /// The same code once it was found fit for the VM.
+    fit: BuildId,
 }
 
 #[derive(Default)]
@@ -95,19 +104,31 @@ impl fmt::Display for Counters<'_> {
 }
 
 impl Sources {
-    /// Code for `level`, kept in the store folder `store`. The folder is opened when it is needed.
+    /// Code for `level`, kept in the store folder `store`, which is opened when it is needed. Of
+    /// RustPython's own making only, if that is wanted for a comparison.
     pub(super) fn open(
         store: Option<PathBuf>,
         is_mirror: Box<dyn Fn(u64) -> bool + Send + Sync>,
         level: Level,
+        own_only: bool,
     ) -> Sources {
+        let native = (!own_only).then_some(NativeCompiler).and_then(|compiler| {
+            let build = compiler.build(target())?;
+            let fit = BuildId(format!("{}, fit for {OWN_BUILD}", build.0));
+            Some(Native {
+                compiler,
+                build,
+                fit,
+            })
+        });
         Sources {
             store,
             opened: OnceLock::new(),
             level,
             is_mirror,
             mirrors: Mutex::default(),
-            native: NativeCompiler.build(target()),
+            native,
+            own_only,
             counts: Counts::default(),
         }
     }
@@ -120,6 +141,9 @@ impl Sources {
     /// The code that a mount has for the source at `path`; `None` where that is no source in a
     /// mount, or the mount has no code for it.
     pub(super) fn mirrored(&self, path: &Path) -> Option<Found> {
+        if self.own_only {
+            return None;
+        }
         let name = path.file_name()?.as_bytes().strip_suffix(b".py")?;
         let source = fs::metadata(path).ok()?;
         if !self.in_mirror(source.dev()) {
@@ -160,27 +184,23 @@ impl Sources {
     pub(super) fn stored(&self, path: &Path, source: &[u8]) -> Stored {
         let digest = Digest::of(source);
         let own = self.key(&BuildId(OWN_BUILD.to_owned()), &digest);
-        if let Some(native) = &self.native {
-            let key = self.key(native, &digest);
-            if let Some(found) = self.hit(&key, path) {
-                return Stored::Code(found);
-            }
-            // What ours did not compile once, RustPython did.
-            if let Some(found) = self.own_hit(&own) {
-                return Stored::Code(found);
-            }
-            if let Some(found) = self.compile(&key, path, source) {
-                return Stored::Code(found);
-            }
-        } else if let Some(found) = self.own_hit(&own) {
-            return Stored::Code(found);
+        let native = self.native.as_ref();
+        let found = native
+            .and_then(|native| self.hit(&self.key(&native.fit, &digest), path))
+            .or_else(|| self.own_hit(&own))
+            .or_else(|| self.first_use(native?, path, source, &digest));
+        match found {
+            Some(found) => Stored::Code(found),
+            None => Stored::Compile(OwnKey(own)),
         }
-        Stored::Compile(OwnKey(own))
     }
 
     /// Stores what RustPython compiled.
     pub(super) fn keep(&self, key: &OwnKey, marshal: Vec<u8>) {
         self.counts.own.fetch_add(1, Relaxed);
+        if self.checked(marshal.clone()).is_none() {
+            return;
+        }
         let length = marshal.len();
         let Ok(template) = Template::from_parts(marshal, length, false, false) else {
             return;
@@ -218,35 +238,50 @@ impl Sources {
         }
     }
 
+    /// Code of ours that was found fit before.
     fn hit(&self, key: &Key, path: &Path) -> Option<Found> {
         let entry = self.lookup(key)?;
-        let found = self.checked(entry.template.fill(path.as_os_str().as_bytes()))?;
-        self.counts.store.fetch_add(1, Relaxed);
-        Some(found)
-    }
-
-    fn own_hit(&self, key: &Key) -> Option<Found> {
-        let entry = self.lookup(key)?;
-        let found = self.checked(entry.template.to_parts().bytes.to_vec())?;
         self.counts.store.fetch_add(1, Relaxed);
         Some(Found {
-            nameless: true,
-            ..found
+            marshal: entry.template.fill(path.as_os_str().as_bytes()),
         })
     }
 
-    fn compile(&self, key: &Key, path: &Path, source: &[u8]) -> Option<Found> {
-        let job = Job {
-            source: source.into(),
-            target: target(),
-            level: self.level,
-            timeout: PATIENCE,
-            explain: None,
+    /// Code of RustPython's.
+    fn own_hit(&self, key: &Key) -> Option<Found> {
+        let entry = self.lookup(key)?;
+        self.counts.store.fetch_add(1, Relaxed);
+        Some(Found {
+            marshal: entry.template.to_parts().bytes.to_vec(),
+        })
+    }
+
+    /// Code of ours that the VM has not had yet: from the store, else compiled.
+    fn first_use(
+        &self,
+        native: &Native,
+        path: &Path,
+        source: &[u8],
+        digest: &Digest,
+    ) -> Option<Found> {
+        let stored = self.lookup(&self.key(&native.build, digest));
+        let (template, count) = match stored {
+            Some(entry) => (entry.template.clone(), &self.counts.store),
+            None => {
+                let job = Job {
+                    source: source.into(),
+                    target: target(),
+                    level: self.level,
+                    timeout: PATIENCE,
+                    explain: None,
+                };
+                let code = native.compiler.compile(&job).ok()?;
+                (code.template, &self.counts.compiled)
+            }
         };
-        let code = NativeCompiler.compile(&job).ok()?;
-        let found = self.checked(code.template.fill(path.as_os_str().as_bytes()))?;
-        self.counts.compiled.fetch_add(1, Relaxed);
-        self.put(key, code.template);
+        let found = self.checked(template.fill(path.as_os_str().as_bytes()))?;
+        count.fetch_add(1, Relaxed);
+        self.put(&self.key(&native.fit, digest), template);
         Some(found)
     }
 
@@ -264,10 +299,7 @@ impl Sources {
 
     fn checked(&self, marshal: Vec<u8>) -> Option<Found> {
         match bytecode::check(&marshal) {
-            Ok(()) => Some(Found {
-                marshal,
-                nameless: false,
-            }),
+            Ok(()) => Some(Found { marshal }),
             Err(unfit) => {
                 log::warn!("code that the VM does not get: {unfit}");
                 self.counts.unfit.fetch_add(1, Relaxed);

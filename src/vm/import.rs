@@ -5,7 +5,8 @@
 
 use rustpython::vm::builtins::{PyCode, PyStrRef};
 use rustpython::vm::compiler::Mode;
-use rustpython::vm::function::ArgBytesLike;
+use rustpython::vm::function::{ArgBytesLike, IntoFuncArgs};
+use rustpython::vm::scope::Scope;
 use rustpython::vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
 use std::path::Path;
 use std::sync::Arc;
@@ -16,19 +17,33 @@ use super::code::{self, Found, Sources, Stored};
 /// The frames of the hook are left out of tracebacks as those of importlib are.
 const FILE_NAME: &str = "<frozen importlib._bootstrap_external>";
 
+/// The import system with the hook in it, and what of the VM is needed for each code object.
+pub(super) struct Import {
+    sources: Arc<Sources>,
+    loads: PyObjectRef,
+    fix_file_name: PyObjectRef,
+    hook: Scope,
+}
+
 /// Puts the hook into the import system.
-pub(super) fn install(vm: &VirtualMachine, sources: &Arc<Sources>) -> PyResult<()> {
-    let ours = Arc::clone(sources);
+pub(super) fn install(vm: &VirtualMachine, sources: &Arc<Sources>) -> PyResult<Arc<Import>> {
+    let hook = vm.new_scope_with_builtins();
+    let code = vm
+        .compile(include_str!("import.py"), Mode::Exec, FILE_NAME)
+        .map_err(|error| error.into_pyexception(vm, None))?;
+    vm.run_code_obj(code, hook.clone())?;
+    let import = Arc::new(Import {
+        sources: Arc::clone(sources),
+        loads: vm.import("marshal", 0)?.get_attr("loads", vm)?,
+        fix_file_name: vm.import("_imp", 0)?.get_attr("_fix_co_filename", vm)?,
+        hook,
+    });
+    let ours = Arc::clone(&import);
     let get_code = vm.new_function(
         "cached_code",
         move |path: PyStrRef, vm: &VirtualMachine| -> PyResult {
-            Ok(match path.to_str() {
-                Some(path) => match code_of(vm, &ours, path, None)? {
-                    Some(code) => code.into(),
-                    None => vm.ctx.none(),
-                },
-                None => vm.ctx.none(),
-            })
+            let code = path.to_str().and_then(|path| ours.code_of(vm, path, None));
+            Ok(code.map_or_else(|| vm.ctx.none(), PyObjectRef::from))
         },
     );
     let check = vm.new_function(
@@ -38,70 +53,78 @@ pub(super) fn install(vm: &VirtualMachine, sources: &Arc<Sources>) -> PyResult<(
                 .map_err(|unfit| vm.new_value_error(format!("bad marshal data ({unfit})")))
         },
     );
-    let scope = vm.new_scope_with_builtins();
-    let hook = vm
-        .compile(include_str!("import.py"), Mode::Exec, FILE_NAME)
-        .map_err(|error| error.into_pyexception(vm, None))?;
-    vm.run_code_obj(hook, scope.clone())?;
-    let install = scope.globals.get_item("install", vm)?;
     let external = vm.import("_frozen_importlib_external", 0)?;
-    install.call((external, get_code, check), vm)?;
-    Ok(())
+    import.call(vm, "install", (external, get_code, check))?;
+    Ok(import)
 }
 
-/// The code of the source at `path`, whose bytes are `source` if they were read already. `None`
-/// when the VM has to do it for itself: the file cannot be read, or it is rejected.
-pub(super) fn code_of(
-    vm: &VirtualMachine,
-    sources: &Sources,
-    path: &str,
-    source: Option<&[u8]>,
-) -> PyResult<Option<PyRef<PyCode>>> {
-    if let Some(found) = sources.mirrored(Path::new(path))
-        && let Some(code) = load(vm, &found, path)
-    {
-        return Ok(Some(code));
+impl Import {
+    fn call(&self, vm: &VirtualMachine, name: &str, arguments: impl IntoFuncArgs) -> PyResult<()> {
+        let function = self.hook.globals.get_item(name, vm)?;
+        function.call(arguments, vm).map(drop)
     }
-    let read;
-    let source = match source {
-        Some(source) => source,
-        None => match code::read(Path::new(path)) {
-            Some(bytes) => {
-                read = bytes;
+
+    /// To be called when everything is imported that a start imports.
+    pub(super) fn settle(&self, vm: &VirtualMachine) -> PyResult<()> {
+        self.call(vm, "settle", (vm.import("gc", 0)?,))
+    }
+
+    /// To be called when the program has ended without an error.
+    pub(super) fn leave(&self, vm: &VirtualMachine) -> PyResult<()> {
+        let modules = vm.sys_module.get_attr("modules", vm)?;
+        self.call(vm, "leave", (modules, vm.import("atexit", 0)?))
+    }
+
+    /// The code of the source at `path`, whose bytes are `source` if they were read already. `None`
+    /// when the VM has to do it for itself: the file cannot be read, or it is rejected.
+    pub(super) fn code_of(
+        &self,
+        vm: &VirtualMachine,
+        path: &str,
+        source: Option<&[u8]>,
+    ) -> Option<PyRef<PyCode>> {
+        let sources = &self.sources;
+        if let Some(found) = sources.mirrored(Path::new(path))
+            && let Some(code) = self.load(vm, found, path)
+        {
+            return Some(code);
+        }
+        let read;
+        let source = match source {
+            Some(source) => source,
+            None => {
+                read = code::read(Path::new(path))?;
                 &read
             }
-            None => return Ok(None),
-        },
-    };
-    match sources.stored(Path::new(path), source) {
-        Stored::Code(found) => Ok(load(vm, &found, path)),
-        Stored::Compile(key) => {
-            let Ok(code) = compile(vm, source, path) else {
-                return Ok(None);
-            };
-            match dump(vm, &code) {
-                Some(marshal) => sources.keep(&key, marshal),
-                None => sources.not_kept(),
+        };
+        match sources.stored(Path::new(path), source) {
+            Stored::Code(found) => self.load(vm, found, path),
+            Stored::Compile(key) => {
+                let code = compile(vm, source, path).ok()?;
+                match dump(vm, &code) {
+                    Some(marshal) => sources.keep(&key, marshal),
+                    None => sources.not_kept(),
+                }
+                Some(code)
             }
-            Ok(Some(code))
         }
     }
-}
 
-/// The code object of marshal data that was checked.
-fn load(vm: &VirtualMachine, found: &Found, path: &str) -> Option<PyRef<PyCode>> {
-    let load = || -> PyResult<PyRef<PyCode>> {
-        let marshal = vm.import("marshal", 0)?;
-        let bytes = vm.ctx.new_bytes(found.marshal.clone());
-        let code = vm.call_method(&marshal, "loads", (bytes,))?;
-        if found.nameless {
-            let imp = vm.import("_imp", 0)?;
-            vm.call_method(&imp, "_fix_co_filename", (code.clone(), path.to_owned()))?;
-        }
-        code.downcast::<PyCode>()
-            .map_err(|_| vm.new_type_error("no code object"))
-    };
-    load().ok()
+    /// The code object of marshal data that was checked.
+    fn load(&self, vm: &VirtualMachine, found: Found, path: &str) -> Option<PyRef<PyCode>> {
+        let load = || -> PyResult<PyRef<PyCode>> {
+            let code = self.loads.call((vm.ctx.new_bytes(found.marshal),), vm)?;
+            let code = code
+                .downcast::<PyCode>()
+                .map_err(|_| vm.new_type_error("no code object"))?;
+            if code.source_path().as_str() != path {
+                let name = path.to_owned();
+                self.fix_file_name.call((code.clone(), name), vm)?;
+            }
+            Ok(code)
+        };
+        load().ok()
+    }
 }
 
 /// Compiles with RustPython's own compiler, as `SourceLoader.source_to_code` does.
@@ -114,7 +137,8 @@ pub(super) fn compile(vm: &VirtualMachine, source: &[u8], path: &str) -> PyResul
         .map_err(|_| vm.new_type_error("compile() gave no code object"))
 }
 
-fn dump(vm: &VirtualMachine, code: &PyRef<PyCode>) -> Option<Vec<u8>> {
+/// The code as the VM's marshal writes it.
+pub(super) fn dump(vm: &VirtualMachine, code: &PyRef<PyCode>) -> Option<Vec<u8>> {
     let marshal = vm.import("marshal", 0).ok()?;
     let code: PyObjectRef = code.clone().into();
     let bytes = vm.call_method(&marshal, "dumps", (code,)).ok()?;

@@ -18,7 +18,7 @@ mod place;
 mod program;
 mod tls;
 
-use rustpython::vm::InterpreterBuilder;
+use rustpython::vm::{InterpreterBuilder, Settings};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,29 +66,36 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
         sites,
         store,
         counters,
+        own_compiler,
     } = parsed;
     let dir = store
         .or(surroundings.store)
         .filter(|dir| !dir.as_os_str().is_empty());
     let level = Level::from_number(settings.optimize.min(2)).unwrap_or(Level::O2);
-    let sources = Arc::new(Sources::open(dir, surroundings.is_mirror, level));
+    let sources = Sources::open(dir, surroundings.is_mirror, level, own_compiler);
+    let sources = Arc::new(sources);
     let executable = surroundings.executable.to_string_lossy().into_owned();
-    let mut builder = InterpreterBuilder::new().settings(settings);
-    let modules = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
-    builder = builder
-        .add_native_modules(&modules)
-        .add_frozen_modules(rustpython::pylib::FROZEN_STDLIB)
+    let interpreter = builder(settings)
         .init_hook(move |vm| place::set(vm, &executable))
-        .init_hook(|_| tls::install());
-    let interpreter = builder.interpreter();
+        .init_hook(|_| tls::install())
+        .interpreter();
     let ours = Arc::clone(&sources);
     let name = surroundings.name;
     let code = interpreter.run(move |vm| {
-        import::install(vm, &ours)?;
-        program::run(vm, &program, &sites, &ours, &name)
+        let import = import::install(vm, &ours)?;
+        program::run(vm, &program, &sites, &import, &name)
     });
     if counters {
         eprintln!("{}", sources.counters());
     }
     rustpython::vm::host_env::os::exit_code(code)
+}
+
+/// An interpreter with the bundled standard library, not yet told where it is.
+fn builder(settings: Settings) -> InterpreterBuilder {
+    let builder = InterpreterBuilder::new().settings(settings);
+    let modules = rustpython_stdlib::stdlib_module_defs(&builder.ctx);
+    builder
+        .add_native_modules(&modules)
+        .add_frozen_modules(rustpython::pylib::FROZEN_STDLIB)
 }

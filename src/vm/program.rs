@@ -12,8 +12,7 @@ use std::path::Path;
 
 use super::arguments::Program;
 use super::bytecode;
-use super::code::Sources;
-use super::import;
+use super::import::{self, Import};
 use super::target;
 use crate::pyc::{Header, magic_bytes, magic_of};
 
@@ -22,12 +21,13 @@ pub(super) fn run(
     vm: &VirtualMachine,
     program: &Program,
     sites: &[String],
-    sources: &Sources,
+    import: &Import,
     name: &str,
 ) -> PyResult<()> {
     let scope = vm.new_scope_with_main()?;
     let settings = &vm.state.config.settings;
     prepare(vm, sites)?;
+    import.settle(vm)?;
     let interactive =
         matches!(program, Program::Stdin) && (stdin().is_terminal() || settings.inspect);
     if !settings.safe_path
@@ -38,7 +38,7 @@ pub(super) fn run(
     let ended = match program {
         Program::Command(text) => vm.run_string(scope.clone(), text, "<string>").map(drop),
         Program::Module(module) => vm.run_module(module),
-        Program::Script(path) => script(vm, scope.clone(), path, sources, name),
+        Program::Script(path) => script(vm, scope.clone(), path, import, name),
         Program::Stdin if interactive => {
             if !settings.quiet {
                 banner();
@@ -51,6 +51,9 @@ pub(super) fn run(
         return rustpython::run_shell(vm, scope);
     }
     if !settings.inspect {
+        if ended.is_ok() {
+            import.leave(vm)?;
+        }
         return ended;
     }
     if let Err(exception) = ended {
@@ -116,7 +119,7 @@ fn script(
     vm: &VirtualMachine,
     scope: Scope,
     given: &str,
-    sources: &Sources,
+    import: &Import,
     name: &str,
 ) -> PyResult<()> {
     let path = absolute(given);
@@ -144,7 +147,7 @@ fn script(
     } else if let Some(at) = memchr::memchr(0, &bytes) {
         return Err(null_byte(vm, &path, &bytes, at)?);
     } else {
-        match import::code_of(vm, sources, &path, Some(&bytes))? {
+        match import.code_of(vm, &path, Some(&bytes)) {
             Some(code) => code,
             None => import::compile(vm, &bytes, &path)?,
         }
