@@ -27,7 +27,7 @@ def count(found):
 
 native, ours = results(sys.argv[1]), results(sys.argv[2])
 print("natively: %s" % count(native))
-print("on the mount: %s" % count(ours))
+print("here: %s" % count(ours))
 worse = ["%s: %s natively, %s here" % (name, result, ours.get(name, "missing"))
          for name, result in sorted(native.items()) if ours.get(name) not in (result, "passed")]
 print("\n".join(worse))

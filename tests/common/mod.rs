@@ -9,6 +9,7 @@
 
 pub mod background;
 pub mod mounted;
+pub mod reference;
 pub mod store;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 
 use super::constant::Marshalled;
 use super::error::Stop;
+use super::explain::explain;
 use super::pipeline;
 use super::profile::Profile;
 use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
@@ -27,14 +28,15 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
     Refusal::Failed(why.to_string())
 }
 
-fn refusal(stop: Stop, job: &Job) -> Refusal {
-    match stop {
-        Stop::Unsure(why) => Refusal::Unsure(why),
-        // The text with the source line and the carets is the interpreter's business.
-        Stop::Rejected(error) if job.explain.is_some() => {
-            Refusal::Unsure(format!("the text of the error: {}", error.message))
-        }
-        Stop::Rejected(error) => {
+/// `name`: the text of an error is wanted, with this file name in it.
+fn refusal(stop: Stop, source: &[u8], target: Target, name: Option<&[u8]>) -> Refusal {
+    match (stop, name) {
+        (Stop::Unsure(why), _) => Refusal::Unsure(why),
+        (Stop::Rejected(error), Some(name)) => explain(&error, source, target, name).map_or_else(
+            || Refusal::Unsure(format!("the text of the error: {}", error.message)),
+            Refusal::Rejected,
+        ),
+        (Stop::Rejected(error), None) => {
             let line = error.loc.map(|loc| format!(" (line {})", loc.line));
             let line = line.unwrap_or_default();
             Refusal::Rejected(format!("{}: {}{line}", error.kind, error.message))
@@ -74,17 +76,19 @@ impl Compiler for NativeCompiler {
         let profile = profile(job.target).ok_or(Refusal::NotCovered(job.target))?;
         let (send, receive) = sync_channel(1);
         let source = job.source.clone();
-        let level = job.level;
+        let (level, target, name) = (job.level, job.target, job.explain.clone());
         std::thread::Builder::new()
             .name("native compile".to_owned())
             .spawn(move || {
                 // Nobody listens any more after the timeout.
-                let _ = send.send(pipeline::compile(&source, profile, level));
+                let result = pipeline::compile(&source, profile, level)
+                    .map_err(|stop| refusal(stop, &source, target, name.as_deref()));
+                let _ = send.send(result);
             })
             .map_err(failed)?;
         match receive.recv_timeout(job.timeout) {
             Ok(Ok(marshalled)) => code(marshalled, profile),
-            Ok(Err(stop)) => Err(refusal(stop, job)),
+            Ok(Err(refusal)) => Err(refusal),
             Err(RecvTimeoutError::Timeout) => Err(Refusal::TimedOut(job.timeout)),
             Err(RecvTimeoutError::Disconnected) => {
                 Err(Refusal::Died("the native compiler panicked".to_owned()))

@@ -337,6 +337,7 @@ impl Compiler<'_> {
             let cleanup = self.label();
             let end = self.label();
             state.labels = Some((cleanup, end));
+            self.push_block(loc, FrameBlockKind::InlinedComprehension)?;
             self.jump(loc, Op::SetupFinally, cleanup);
         }
         Ok(state)
@@ -351,6 +352,7 @@ impl Compiler<'_> {
             };
         }
         if let Some((cleanup, end)) = state.labels {
+            self.pop_block();
             self.op(Loc::NONE, Op::PopBlock);
             self.jump(Loc::NONE, Op::JumpNoInterrupt, end);
             self.place(cleanup);

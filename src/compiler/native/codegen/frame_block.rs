@@ -7,23 +7,37 @@ use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::instruction::Label;
 use crate::compiler::native::opcode::Op;
 
-/// `CO_MAXBLOCKS`
-const MAX_BLOCKS: usize = 20;
+/// `CO_MAXBLOCKS`, from 3.12.
+const MAX_BLOCKS: usize = 21;
 
 /// What a frame block is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FrameBlockKind {
-    WhileLoop { start: Label, exit: Label },
-    ForLoop { start: Label, exit: Label },
+    WhileLoop {
+        start: Label,
+        exit: Label,
+    },
+    ForLoop {
+        start: Label,
+        exit: Label,
+    },
     TryExcept,
-    FinallyTry { finalbody: StmtList },
+    FinallyTry {
+        finalbody: StmtList,
+    },
     FinallyEnd,
-    With { is_async: bool },
-    HandlerCleanup { name: Option<Sym> },
+    With {
+        is_async: bool,
+    },
+    HandlerCleanup {
+        name: Option<Sym>,
+    },
     PopValue,
     ExceptionHandler,
     ExceptionGroupHandler,
     AsyncComprehension,
+    /// The names that an inlined comprehension hides are given back behind it.
+    InlinedComprehension,
     StopIteration,
 }
 
@@ -60,6 +74,7 @@ impl Compiler<'_> {
             | FrameBlockKind::ExceptionHandler
             | FrameBlockKind::ExceptionGroupHandler
             | FrameBlockKind::AsyncComprehension
+            | FrameBlockKind::InlinedComprehension
             | FrameBlockKind::StopIteration => {}
             FrameBlockKind::ForLoop { .. } | FrameBlockKind::PopValue => {
                 self.pop_below(*loc, keep_top);
