@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Import of the application tree through the mount, as ratios to the same tree read natively. In each round all
-# five ways run one after the other, so that a slow moment of the machine hits them alike; medians are printed.
+# ways run one after the other, so that a slow moment of the machine hits them alike; medians of the seconds and of
+# the ratios within a round are printed. Peers: the tree without pycs, PYTHONPYCACHEPREFIX, bindfs with its defaults.
 #   import.sh [ROUNDS]   (default 9)
 # PYCFS_BENCH_PYTHON=PATH names the interpreter (default: CPython 3.13, else the newest).
 set -euo pipefail
@@ -13,7 +14,7 @@ find_pycfs
 start_work
 python="${PYCFS_BENCH_PYTHON:-$(interpreters | grep -m 1 '3\.13$' || interpreters | tail -n 1)}"
 tree="$(app_tree_for "$python")"
-for copy in source cold warm; do cp -a "$tree" "$WORK/$copy"; done
+for copy in source cold warm nopyc; do cp -a "$tree" "$WORK/$copy"; done
 PYTHONDONTWRITEBYTECODE=1 "$python" "$SCRIPTS/import_all.py" "$tree" --write "$WORK/names" >/dev/null 2>&1
 
 import_from() { "$python" "$SCRIPTS/import_all.py" "$1" --read "$WORK/names" 2>/dev/null; }
@@ -29,44 +30,64 @@ fastest() { sort -n "$WORK/times-$1" | head -n 1; }
 
 expected="$(import_from "$WORK/warm" || true)"
 import_from "$WORK/warm" >/dev/null || true
+PYTHONPYCACHEPREFIX="$WORK/prefix" import_from "$WORK/nopyc" >/dev/null || true
 STORE="$WORK/warm-store" mount_tree "$WORK/source" "$WORK/mount"
 import_from "$WORK/mount" >/dev/null || true
 unmount_tree "$WORK/mount"
+bindfs=
+if [ "$(id -u)" -eq 0 ] && install bindfs; then
+    mkdir "$WORK/bindfs"
+    bindfs "$WORK/warm" "$WORK/bindfs" && bindfs=1
+fi
+# warm_in MODE: a second import through a mount in that mode; nothing else happens between the two.
+warm_in() {
+    STORE="$WORK/warm-store" mount_tree "$WORK/source" "$WORK/mount" "coherence=$1"
+    if [ "$1" = watch ]; then timed fresh-mount "$WORK/mount"; else import_from "$WORK/mount" >/dev/null || true; fi
+    timed "$1" "$WORK/mount"
+    unmount_tree "$WORK/mount"
+}
 for round in $(seq 1 "$ROUNDS"); do
     find "$WORK/cold" -name __pycache__ -prune -exec rm -rf {} +
     rm -rf "$WORK/store-$round"
+    import_from "$WORK/warm" >/dev/null || true
     timed native-warm "$WORK/warm"
+    warm_in watch
+    warm_in strict
+    if [ -n "$bindfs" ]; then
+        import_from "$WORK/bindfs" >/dev/null || true
+        timed bindfs "$WORK/bindfs"
+    fi
+    PYTHONPYCACHEPREFIX="$WORK/prefix" timed prefix "$WORK/nopyc"
+    PYTHONDONTWRITEBYTECODE=1 timed no-pycs "$WORK/nopyc"
     timed native-cold "$WORK/cold"
     STORE="$WORK/store-$round" mount_tree "$WORK/source" "$WORK/mount"
     timed cold-store "$WORK/mount"
     unmount_tree "$WORK/mount"
     rm -rf "$WORK/store-$round"
-    STORE="$WORK/warm-store" mount_tree "$WORK/source" "$WORK/mount"
-    timed fresh-mount "$WORK/mount"
-    timed warm-mount "$WORK/mount"
-    unmount_tree "$WORK/mount"
 done
+[ -z "$bindfs" ] || umount "$WORK/bindfs"
 
-native_warm="$(median native-warm)"
-native_cold="$(median native-cold)"
+# ratio NAME: the median of the ratios to the native import of the same round.
+ratio() { paste "$WORK/times-$1" "$WORK/times-native-warm" | awk '{ print $1 / $2 }' | sort -n | awk '{ all[NR] = $1 } END { printf "%.3f\n", all[int((NR + 1) / 2)] }'; }
 say "CPython $(release_of "$python"), $expected, $ROUNDS rounds, seconds a process"
-printf '%-34s %8s %8s  %s\n' way median fastest ratio
-for name in native-warm native-cold cold-store fresh-mount warm-mount; do
+printf '%-34s %8s %8s  %s\n' way median fastest "of native, valid pycs"
+for name in native-warm watch strict fresh-mount cold-store bindfs prefix no-pycs native-cold; do
+    [ -e "$WORK/times-$name" ] || continue
     case "$name" in
-    native-warm) label="native, valid pycs" against="" ;;
-    native-cold) label="native, no pycs, writes them" against="" ;;
-    cold-store) label="pycfs, empty store" against="$native_cold of native cold" ;;
-    fresh-mount) label="pycfs, warm store, fresh mount" against="$native_warm of native warm" ;;
-    warm-mount) label="pycfs, warm mount" against="$native_warm of native warm" ;;
+    native-warm) label="native, valid pycs" ;;
+    native-cold) label="native, no pycs, writes them" ;;
+    no-pycs) label="native, no pycs" ;;
+    prefix) label="native, PYTHONPYCACHEPREFIX" ;;
+    bindfs) label="bindfs over valid pycs" ;;
+    cold-store) label="pycfs, empty store" ;;
+    fresh-mount) label="pycfs, warm store, fresh mount" ;;
+    *) label="pycfs, warm, $name" ;;
     esac
-    printf '%-34s %8s %8s' "$label" "$(median "$name")" "$(fastest "$name")"
-    if [ -n "$against" ]; then
-        awk -v ours="$(median "$name")" -v base="${against%% *}" -v words="${against#* }" 'BEGIN { printf "  %.2f %s", ours / base, words }'
-    fi
-    printf '\n'
+    printf '%-34s %8s %8s  %s\n' "$label" "$(median "$name")" "$(fastest "$name")" "$(ratio "$name")"
 done
-at_most() { awk -v ours="$1" -v base="$2" -v limit="$3" 'BEGIN { exit !(ours <= base * limit) }'; }
-check "empty store: not slower than CPython's own cold import" at_most "$(median cold-store)" "$native_cold" 1.0
-check "warm store, fresh mount: at most 2.0 of native warm" at_most "$(median fresh-mount)" "$native_warm" 2.0
-check "warm mount: at most 1.5 of native warm" at_most "$(median warm-mount)" "$native_warm" 1.5
+at_most() { awk -v ours="$1" -v limit="$2" 'BEGIN { exit !(ours <= limit) }'; }
+check "warm, watch: at most 1.05 of native" at_most "$(ratio watch)" 1.05
+check "warm, strict: at most 1.15 of native" at_most "$(ratio strict)" 1.15
+check "warm store, fresh mount: at most 1.25 of native" at_most "$(ratio fresh-mount)" 1.25
+check "empty store: at most 1.6 of native with valid pycs" at_most "$(ratio cold-store)" 1.6
 finish

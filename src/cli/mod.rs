@@ -14,6 +14,7 @@ mod store_owner;
 mod sync;
 mod umount;
 mod verify;
+mod warm;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
@@ -38,6 +39,8 @@ enum Command {
     Status(status::Args),
     /// Wait until every earlier change of the source is visible through a mount.
     Sync(sync::Args),
+    /// Have the entries of a mounted tree compiled before its readers ask.
+    Warm(warm::Args),
     /// Compile files as `python -m compileall` does.
     Compile(compile::Args),
     /// Run Python 3.14 code with the bundled VM.
@@ -72,6 +75,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Command::Mount(args) => ExitCode::from(mount::run(args)),
         Command::Umount(args) => ExitCode::from(umount::run(&args)),
         Command::Status(args) => status::run(&args),
+        Command::Warm(args) => warm::run(&args),
         Command::Sync(args) => sync::run(&args),
         Command::Compile(args) => compile::run(args),
         Command::Run(args) => run::run(args),

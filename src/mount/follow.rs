@@ -8,6 +8,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -151,23 +152,36 @@ impl Shared {
         first_in_line();
         let mut changes = Vec::new();
         while !self.stopped.load(Ordering::SeqCst) {
-            self.wait(events, &mut mounts, &mut changes);
-            // Those who ask from here on wait for the next look.
-            let barriers = std::mem::take(&mut *self.barriers.lock());
-            loop {
-                let more = events.read(&mut changes);
-                if !more || changes.len() >= AT_ONCE {
-                    self.operations.look_at_root(&mut changes);
-                    self.tell(&changes);
-                    changes.clear();
-                }
-                if !more || self.stopped.load(Ordering::SeqCst) {
-                    break;
-                }
+            let turn = || self.turn(events, &mut mounts, &mut changes);
+            if catch_unwind(AssertUnwindSafe(turn)).is_err() {
+                // Who asked for a barrier is told by its end that it was not passed.
+                log::error!("following the source panicked: everything is dropped");
+                changes.clear();
+                changes.push(Change::Everything);
+                std::thread::sleep(Duration::from_millis(10));
             }
-            for barrier in barriers {
-                let _ = barrier.send(());
+        }
+    }
+
+    fn turn(&self, events: &Events, mounts: &mut File, changes: &mut Vec<Change>) {
+        if changes.is_empty() {
+            self.wait(events, mounts, changes);
+        }
+        // Those who ask from here on wait for the next look.
+        let barriers = std::mem::take(&mut *self.barriers.lock());
+        loop {
+            let more = events.read(changes);
+            if !more || changes.len() >= AT_ONCE {
+                self.operations.look_at_root(changes);
+                self.tell(changes);
+                changes.clear();
             }
+            if !more || self.stopped.load(Ordering::SeqCst) {
+                break;
+            }
+        }
+        for barrier in barriers {
+            let _ = barrier.send(());
         }
     }
 

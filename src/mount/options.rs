@@ -35,10 +35,14 @@ pub struct Options {
     pub mode: InvalidationMode,
     /// How the mount stays fresh; `None` to choose by the source's filesystem.
     pub coherence: Option<Mode>,
+    /// Whether events are taken of the directories in use only, not of the whole filesystem.
+    pub directory_events: bool,
     /// How long an answer may be used that no event takes back; `None` for the mode's own.
     pub lease: Option<Duration>,
     /// Who compiles.
     pub backend: backend::Choice,
+    /// Whether the whole tree is compiled once it is mounted.
+    pub warm: bool,
     /// Interpreters to use before those that are found.
     pub interpreters: Vec<PathBuf>,
     /// Whether imported modules are compiled before anybody asks for them.
@@ -68,7 +72,9 @@ impl Options {
             deadline: Duration::from_secs(5),
             compile_timeout: Duration::from_secs(60),
             mode: InvalidationMode::Timestamp,
+            warm: false,
             coherence: None,
+            directory_events: false,
             lease: None,
             backend: backend::Choice::default(),
             interpreters: Vec::new(),
@@ -141,6 +147,13 @@ impl Options {
                     ),
                 }
             }
+            "events" => {
+                self.directory_events = match text(required()?).as_str() {
+                    "auto" => false,
+                    "inotify" => true,
+                    _ => return Err(Error::Usage("events is auto or inotify".to_owned())),
+                }
+            }
             "lease" => self.lease = Some(parse_duration(&text(required()?)).map_err(Error::Usage)?),
             "backend" => {
                 self.backend = text(required()?)
@@ -156,6 +169,8 @@ impl Options {
                     .filter(|threads| (1..=64).contains(threads))
                     .ok_or_else(|| Error::Usage("threads must be from 1 to 64".to_owned()))?;
             }
+            "warm" => self.warm = true,
+            "no_warm" => self.warm = false,
             "ahead" => self.ahead = true,
             "no_ahead" => self.ahead = false,
             "supervise" => self.supervise = true,
@@ -322,6 +337,7 @@ mod tests {
             "threads=0",
             "coherence=always",
             "lease=x",
+            "events=none",
         ] {
             assert!(matches!(parsed(list), Err(Error::Usage(_))), "{list}");
         }

@@ -6,6 +6,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -133,6 +135,9 @@ pub(super) fn serve(
         place.mount_point.display()
     );
     ready(&entry);
+    if options.warm {
+        warm(&place.mount_point);
+    }
 
     let outcome = session
         .run()
@@ -162,7 +167,7 @@ fn coherence_of(root: &Root, options: &Options) -> (Coherence, Option<Arc<Events
     match choice.mode {
         Mode::Watch => {
             let way = root.follows().then(|| root.path());
-            match Events::open(&directory, way) {
+            match Events::open(&directory, way, options.directory_events) {
                 Ok(events) => {
                     let reason = format!("{}, told by {}", choice.reason, events.name());
                     (chosen(Mode::Watch, reason), Some(Arc::new(events)))
@@ -257,6 +262,30 @@ fn end_on_signal(
             }
         }
         lazy = true;
+    }
+}
+
+/// Has the whole tree compiled by another process, which may wait for this mount as a reader does.
+fn warm(mount_point: &Path) {
+    let started = std::env::current_exe().and_then(|program| {
+        Command::new(program)
+            .args(["warm", "--quiet"])
+            .arg(mount_point)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+    });
+    match started {
+        // Somebody has to wait for its end.
+        Ok(mut child) => {
+            let waiter = std::thread::Builder::new().name("warm".to_owned());
+            let waited = waiter.spawn(move || child.wait());
+            if let Err(error) = waited {
+                log::debug!("compiling the tree ahead: {error}");
+            }
+        }
+        Err(error) => log::warn!("the tree is not compiled ahead: {error}"),
     }
 }
 

@@ -89,6 +89,9 @@ impl Operations {
 
     /// Whether events tell of each change of an inode's attributes.
     fn covers_attributes(&self, inode: &Inode) -> bool {
+        if !self.coherence.watches() {
+            return false;
+        }
         let root = self.root.held();
         match &inode.body {
             Body::Pyc(_) => false,

@@ -69,9 +69,12 @@ pub fn effects(changes: &[Change], view: &impl View) -> Vec<Effect> {
     for change in changes.iter().filter(|change| seen.insert(*change)) {
         match change {
             Change::Content { directory, name } => {
-                if is_source_name(name) {
-                    names.push(source(*directory, name));
-                }
+                // The name goes too: its first look-up may be under way with old attributes, and
+                // the kernel has no inode yet that could be told.
+                names.push(match is_source_name(name) {
+                    true => source(*directory, name),
+                    false => only_name(*directory, name),
+                });
                 inodes.extend(view.child(*directory, name));
             }
             Change::Name {
@@ -82,10 +85,7 @@ pub fn effects(changes: &[Change], view: &impl View) -> Vec<Effect> {
                 names.push(match (subtree, is_source_name(name)) {
                     (true, _) => Effect::Names,
                     (false, true) => source(*directory, name),
-                    (false, false) => Effect::Name {
-                        directory: *directory,
-                        name: name.clone(),
-                    },
+                    (false, false) => only_name(*directory, name),
                 });
                 inodes.extend(view.child(*directory, name));
                 inodes.push(*directory);
@@ -112,6 +112,13 @@ pub fn effects(changes: &[Change], view: &impl View) -> Vec<Effect> {
 
 fn source(directory: u64, name: &OsStr) -> Effect {
     Effect::Source {
+        directory,
+        name: name.to_owned(),
+    }
+}
+
+fn only_name(directory: u64, name: &OsStr) -> Effect {
+    Effect::Name {
         directory,
         name: name.to_owned(),
     }
@@ -285,8 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_of_another_file_drops_no_name() {
-        assert_eq!(effects(&[content("data")], &Tree), [Effect::Inode(12)]);
+    fn an_edit_of_another_file_drops_that_file_only() {
+        let name = only_name(10, OsStr::new("data"));
+        assert_eq!(
+            effects(&[content("data")], &Tree),
+            [name, Effect::Inode(12)]
+        );
     }
 
     #[test]

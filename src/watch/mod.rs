@@ -47,10 +47,19 @@ pub enum Unavailable {
 }
 
 impl Events {
-    /// The events of the filesystem that the source is on: fanotify's, if we may, else inotify's.
+    /// The events of the source: those of its filesystem unless `directories` only are wanted or we
+    /// may not, else inotify's.
     /// `way` is the source's path, if a source that is replaced has to be noticed.
-    pub fn open(root: &RootDir, way: Option<&Path>) -> Result<Events, Unavailable> {
-        let events = match Fanotify::open(root) {
+    pub fn open(
+        root: &RootDir,
+        way: Option<&Path>,
+        directories: bool,
+    ) -> Result<Events, Unavailable> {
+        let filesystem = match directories {
+            true => Err(io::Error::other("not wanted")),
+            false => Fanotify::open(root),
+        };
+        let events = match filesystem {
             Ok(fanotify) => Events::Fanotify(fanotify),
             Err(refused) => match Inotify::open() {
                 Ok(inotify) => {
