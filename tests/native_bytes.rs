@@ -124,5 +124,6 @@ fn compare(minor: u8, level: Level) {
 fn the_standard_library_compiles_to_cpythons_bytes() {
     for level in Level::ALL {
         compare(13, level);
+        compare(14, level);
     }
 }

@@ -50,7 +50,7 @@ static V3_14: Profile = Profile {
     opcodes: &opcode::V314,
     startup_names: include_str!("startup_314.txt"),
     startup_classes: include_str!("startup_classes_314.txt"),
-    is_released: false,
+    is_released: true,
     repeats_get_iter: false,
 };
 
