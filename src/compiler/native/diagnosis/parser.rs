@@ -124,7 +124,7 @@ impl<'a> Parser<'a> {
         match self.file() {
             Ok(Some(_)) => return None,
             Ok(None) => {}
-            Err(halt) => return self.checked(halt, false),
+            Err(halt) => return self.checked(halt),
         }
         let last = self.tokens.last().cloned()?;
         self.mark = 0;
@@ -133,7 +133,7 @@ impl<'a> Parser<'a> {
         match self.file() {
             // Only a known mistake in passing, which CPython's second pass would go by as well.
             Ok(_) => {}
-            Err(halt) => return self.checked(halt, false),
+            Err(halt) => return self.checked(halt),
         }
         let halt = match last.kind {
             Kind::Indent => return self.indentation("unexpected indent").ok(),
@@ -148,12 +148,11 @@ impl<'a> Parser<'a> {
                 self.known("SyntaxError", message.to_owned(), last.start, last.end)
             }
         };
-        self.checked(halt, true)
+        self.checked(halt)
     }
 
-    /// The parser's own errors give way to errors of the tokenizer further on. `generic`: it is none of the
-    /// known mistakes.
-    fn checked(mut self, halt: Halt, generic: bool) -> Option<Diagnosis> {
+    /// The parser's own errors give way to errors of the tokenizer further on.
+    fn checked(mut self, halt: Halt) -> Option<Diagnosis> {
         let Halt::Error(error) = halt else {
             return None;
         };
@@ -165,14 +164,12 @@ impl<'a> Parser<'a> {
             match self.scanner.next() {
                 Ok(token) if token.kind == Kind::End => return Some(error),
                 Ok(_) => {}
-                Err(_) if self.scanner.broken => return None,
+                // Within a string with fields CPython's own account of lines and brackets decides whether
+                // it sees this error at all.
+                Err(Fault::Error(_)) if self.scanner.broken || !self.scanner.formats.is_empty() => {
+                    return None;
+                }
                 Err(Fault::Error(other)) => {
-                    // These look for the start of their string, and find it in the line at hand only.
-                    let of_format = other.message.contains("-string literal (")
-                        || other.message.ends_with("-string: expecting '}'");
-                    if of_format && (other.line != line || !generic && self.mistakes) {
-                        return Some(error);
-                    }
                     return Some(other);
                 }
                 Err(Fault::Unknown) => return None,

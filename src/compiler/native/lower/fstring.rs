@@ -7,7 +7,7 @@
 
 use super::{Lowering, text};
 use crate::compiler::native::ast::{Constant, Conversion, Expr, ExprId, ExprKind};
-use crate::compiler::native::error::{Pass, Stop};
+use crate::compiler::native::error::{Pass, Stop, SyntaxError};
 use ruff_python_ast as ruff;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
@@ -134,8 +134,13 @@ impl Lowering<'_, '_> {
         parts: &mut Vec<Part>,
     ) -> Pass<()> {
         if self.format_depth >= MAX_FIELDS {
-            let loc = self.loc(field.range);
-            return Err(Stop::syntax("f-string: expressions nested too deeply", loc));
+            // The place is that of the tokenizer, which `diagnosis` knows.
+            return Err(Stop::Rejected(Box::new(SyntaxError {
+                kind: "SyntaxError",
+                message: "f-string: expressions nested too deeply".to_owned(),
+                loc: None,
+                exact: false,
+            })));
         }
         let outer = std::mem::take(&mut self.format_depth);
         let value = self.expr(&field.expression);
