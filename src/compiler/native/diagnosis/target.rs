@@ -56,8 +56,11 @@ impl Parser<'_> {
             p.maybe(|p| {
                 want!(p.star_target());
                 want!(p.op(","));
-                p.maybe(|p| p.commas(Self::star_target))?;
-                p.maybe(|p| p.op(","))?;
+                p.maybe(|p| {
+                    want!(p.commas(Self::star_target));
+                    p.maybe(|p| p.op(","))?;
+                    Ok(Some(()))
+                })?;
                 Ok(Some(()))
             })?;
             p.op(")")
