@@ -79,9 +79,9 @@ fn main() {
             }
             Err(Stop::Unsure(why)) if rejected => (
                 "both refuse (unsure)",
-                if only.is_some() { why } else { String::new() },
+                if only.is_some() { *why } else { String::new() },
             ),
-            Err(Stop::Unsure(why)) => ("unsure", why),
+            Err(Stop::Unsure(why)) => ("unsure", *why),
             Err(Stop::Rejected(error)) if rejected => {
                 if only.is_some() {
                     println!("{error:?}");

@@ -31,7 +31,7 @@ fn failed(why: impl std::fmt::Display) -> Refusal {
 /// `name`: the text of an error is wanted, with this file name in it.
 fn refusal(stop: Stop, source: &[u8], target: Target, name: Option<&[u8]>) -> Refusal {
     match (stop, name) {
-        (Stop::Unsure(why), _) => Refusal::Unsure(why),
+        (Stop::Unsure(why), _) => Refusal::Unsure(*why),
         (Stop::Rejected(error), Some(name)) => explain(&error, source, target, name).map_or_else(
             || Refusal::Unsure(format!("the text of the error: {}", error.message)),
             Refusal::Rejected,

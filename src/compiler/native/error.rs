@@ -46,13 +46,14 @@ pub struct SyntaxError {
     pub exact: bool,
 }
 
-/// The end of a compile without code.
+/// The end of a compile without code. Two words, so that passes return it in registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// CPython rejects the program too.
     Rejected(Box<SyntaxError>),
     /// A construct or limit for which this compiler does not know what CPython does. Says which.
-    Unsure(String),
+    #[allow(clippy::box_collection)] // See above.
+    Unsure(Box<String>),
 }
 
 impl Stop {
@@ -68,7 +69,7 @@ impl Stop {
 
     /// A refusal that says nothing about the program.
     pub fn unsure(why: impl Into<String>) -> Stop {
-        Stop::Unsure(why.into())
+        Stop::Unsure(Box::new(why.into()))
     }
 }
 

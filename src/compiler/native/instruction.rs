@@ -103,18 +103,20 @@ impl Sequence {
 
     /// Replaces labels by indices of instructions. `None` when a label was never placed.
     pub fn resolve_labels(&mut self) -> Option<()> {
-        for at in 0..self.instrs.len() {
-            let instr = *self.instrs.get(at)?;
+        let count = self.instrs.len() as u32;
+        let labels = &self.labels;
+        let position = |label: u32| {
+            let at = labels.get(label as usize).copied();
+            at.filter(|&at| at < count)
+        };
+        for instr in &mut self.instrs {
             if instr.op.has_target() {
-                let target = self.position(instr.arg)?;
-                self.instrs.get_mut(at)?.arg = target;
+                instr.arg = position(instr.arg)?;
             }
         }
-        for at in 0..self.handlers.len() {
-            let handler = *self.handlers.get(at)?;
+        for handler in &mut self.handlers {
             if handler.label != NONE {
-                let target = self.position(handler.label)?;
-                self.handlers.get_mut(at)?.label = target;
+                handler.label = position(handler.label)?;
             }
         }
         Some(())

@@ -31,6 +31,8 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
     let parsed = parse(&text, target)?;
     let mut pool = Pool::new();
     let mut ast = lower(&text, parsed.syntax(), target, &mut pool)?;
+    // It is several times larger than ours.
+    drop(parsed);
     let future = future(&ast, &pool)?;
     fold(&mut ast, &mut pool, future, level, target)?;
     let table = symtable::build(&ast, &mut pool, future, target)?;
@@ -59,6 +61,7 @@ pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<M
         features,
     } = front(source, profile, level)?;
     let module = codegen::compile(&ast, &mut pool, &table, profile, level, features)?;
+    drop((ast, table));
     marshal(&module.heap, &pool, module.root)
 }
 

@@ -1,12 +1,13 @@
 //! The exception table (3.11 and later): start, length, handler, depth and a flag for each stretch
 //! of code under one handler, in 6-bit groups.
 
+use super::Spot;
 use crate::compiler::native::instruction::{Handler, NONE, Sequence};
 
 const FIRST: u8 = 0x80;
 const MORE: u8 = 0x40;
 
-fn write_number(out: &mut Vec<u8>, value: usize, mut first: u8) {
+fn write_number(out: &mut Vec<u8>, value: u32, mut first: u8) {
     let groups = (1..6).rev().find(|group| value >> (6 * group) != 0);
     for group in (1..=groups.unwrap_or(0)).rev() {
         out.push((value >> (6 * group)) as u8 & 0x3f | MORE | first);
@@ -15,32 +16,30 @@ fn write_number(out: &mut Vec<u8>, value: usize, mut first: u8) {
     out.push(value as u8 & 0x3f | first);
 }
 
-/// The table of a sequence whose instructions have these sizes in code units. `None` when a handler
-/// is no instruction.
-pub(super) fn exception_table(sequence: &Sequence, sizes: &[usize]) -> Option<Vec<u8>> {
-    let mut offsets = Vec::with_capacity(sizes.len());
-    let mut offset = 0;
-    for size in sizes {
-        offsets.push(offset);
-        offset += size;
-    }
+/// The table of a sequence whose instructions are at these spots. `None` when a handler is no
+/// instruction.
+pub(super) fn exception_table(sequence: &Sequence, spots: &[Spot]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
+    if sequence.handlers.iter().all(|each| each.label == NONE) {
+        return Some(out);
+    }
     let mut current = Handler::NONE;
     let mut start = 0;
-    let end = (offset, &Handler::NONE);
-    let places = offsets.iter().copied().zip(&sequence.handlers);
-    for (here, handler) in places.chain([end]) {
+    let end = spots.last().map_or(0, |spot| spot.offset + spot.size);
+    let places = spots.iter().map(|spot| spot.offset);
+    let handled = places.zip(&sequence.handlers);
+    for (here, handler) in handled.chain([(end, &Handler::NONE)]) {
         if handler.label == current.label {
             continue;
         }
         if current.label != NONE {
-            let target = *offsets.get(current.label as usize)?;
+            let target = spots.get(current.label as usize)?.offset;
             let lasti = u32::from(current.preserve_lasti);
             let depth = current.start_depth.checked_sub(1 + lasti)?;
             write_number(&mut out, start, FIRST);
             write_number(&mut out, here - start, 0);
             write_number(&mut out, target, 0);
-            write_number(&mut out, (depth << 1 | lasti) as usize, 0);
+            write_number(&mut out, depth << 1 | lasti, 0);
         }
         current = *handler;
         start = here;

@@ -1,10 +1,11 @@
 //! The location table (PEP 626, PEP 657; 3.11 and later).
 
+use super::Spot;
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::Sequence;
 
 /// The most code units that one entry covers.
-const MAX_ENTRY: usize = 8;
+const MAX_ENTRY: u32 = 8;
 
 const ONE_LINE: u8 = 10;
 const NO_COLUMNS: u8 = 13;
@@ -16,28 +17,28 @@ struct Table {
     line: i32,
 }
 
-/// The table of a sequence whose instructions have these sizes in code units.
-pub(super) fn location_table(sequence: &Sequence, sizes: &[usize], first_line: i32) -> Vec<u8> {
+/// The table of a sequence whose instructions are at these spots.
+pub(super) fn location_table(sequence: &Sequence, spots: &[Spot], first_line: i32) -> Vec<u8> {
     let mut table = Table {
-        out: Vec::with_capacity(2 * sizes.len()),
+        out: Vec::with_capacity(3 * spots.len()),
         line: first_line,
     };
     let mut loc = Loc::NONE;
     let mut units = 0;
-    for (instr, size) in sequence.instrs.iter().zip(sizes) {
+    for (instr, spot) in sequence.instrs.iter().zip(spots) {
         if instr.loc != loc {
             table.stretch(loc, units);
             loc = instr.loc;
             units = 0;
         }
-        units += size;
+        units += spot.size;
     }
     table.stretch(loc, units);
     table.out
 }
 
 impl Table {
-    fn stretch(&mut self, loc: Loc, mut units: usize) {
+    fn stretch(&mut self, loc: Loc, mut units: u32) {
         while units > 0 {
             let part = units.min(MAX_ENTRY);
             self.entry(loc, part);
@@ -45,7 +46,7 @@ impl Table {
         }
     }
 
-    fn start(&mut self, code: u8, units: usize) {
+    fn start(&mut self, code: u8, units: u32) {
         self.out.push(0x80 | code << 3 | (units as u8 - 1));
     }
 
@@ -62,7 +63,7 @@ impl Table {
         self.varint(value.unsigned_abs() << 1 | sign);
     }
 
-    fn entry(&mut self, loc: Loc, units: usize) {
+    fn entry(&mut self, loc: Loc, units: u32) {
         if loc.line == -1 {
             return self.start(NO_LOCATION, units);
         }
@@ -77,13 +78,15 @@ impl Table {
             }
         } else if loc.end_line == loc.line {
             if delta == 0 && col < 80 && (0..16).contains(&(end_col - col)) {
-                self.start((col >> 3) as u8, units);
-                self.out.push(((col & 7) << 4 | (end_col - col)) as u8);
+                let first = 0x80 | ((col >> 3) as u8) << 3 | (units as u8 - 1);
+                let second = ((col & 7) << 4 | (end_col - col)) as u8;
+                self.out.extend_from_slice(&[first, second]);
                 return;
             }
             if (0..3).contains(&delta) && col < 128 && end_col < 128 {
-                self.start(ONE_LINE + delta as u8, units);
-                self.out.extend([col as u8, end_col as u8]);
+                let first = 0x80 | (ONE_LINE + delta as u8) << 3 | (units as u8 - 1);
+                self.out
+                    .extend_from_slice(&[first, col as u8, end_col as u8]);
                 self.line = loc.line;
                 return;
             }

@@ -4,7 +4,7 @@ mod exceptions;
 mod lines;
 
 use super::error::{Loc, Pass, Stop};
-use super::instruction::{Instr, Sequence};
+use super::instruction::Sequence;
 use super::opcode::Op;
 use super::profile::Profile;
 
@@ -22,20 +22,19 @@ pub struct Assembled {
 /// How far the `END_SEND` of an asynchronous loop is behind its `SEND`, in units (3.14).
 const END_SEND_OFFSET: u32 = 5;
 /// The longest bytecode, in units.
-const MAX_UNITS: usize = 1 << 28;
+const MAX_UNITS: u32 = 1 << 28;
 
 /// Lays out the instructions and writes the tables.
-pub fn assemble(mut sequence: Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
-    place_like_next(&mut sequence);
-    choose_directions(&mut sequence);
+pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
+    place_like_next(sequence);
     let unknown = || Stop::unsure("internal: an instruction that this version lacks");
-    let mut layout = Layout::new(&sequence, profile).ok_or_else(unknown)?;
-    layout.resolve_jumps(&mut sequence).ok_or_else(unknown)?;
-    let code = layout.write(&sequence, profile).ok_or_else(unknown)?;
+    let mut layout = Layout::new(sequence, profile).ok_or_else(unknown)?;
+    layout.resolve_jumps(sequence).ok_or_else(unknown)?;
+    let code = layout.write(sequence, profile).ok_or_else(unknown)?;
     Ok(Assembled {
         code,
-        linetable: lines::location_table(&sequence, &layout.sizes, first_line),
-        exceptiontable: exceptions::exception_table(&sequence, &layout.sizes)
+        linetable: lines::location_table(sequence, &layout.spots, first_line),
+        exceptiontable: exceptions::exception_table(sequence, &layout.spots)
             .ok_or_else(|| Stop::unsure("internal: a handler without place"))?,
     })
 }
@@ -55,28 +54,31 @@ fn place_like_next(sequence: &mut Sequence) {
     }
 }
 
-/// Unconditional jumps become forward or backward ones. Targets are indices of instructions.
-fn choose_directions(sequence: &mut Sequence) {
-    for (at, instr) in sequence.instrs.iter_mut().enumerate() {
-        let forward = instr.arg as usize > at;
-        instr.op = match (instr.op, forward) {
-            (Op::Jump | Op::JumpNoInterrupt, true) => Op::JumpForward,
-            (Op::Jump, false) => Op::JumpBackward,
-            (Op::JumpNoInterrupt, false) => Op::JumpBackwardNoInterrupt,
-            (op, _) => op,
-        };
+/// An unconditional jump becomes a forward or a backward one.
+fn direction(op: Op, is_forward: bool) -> Op {
+    match (op, is_forward) {
+        (Op::Jump | Op::JumpNoInterrupt, true) => Op::JumpForward,
+        (Op::Jump, false) => Op::JumpBackward,
+        (Op::JumpNoInterrupt, false) => Op::JumpBackwardNoInterrupt,
+        (op, _) => op,
     }
 }
 
-/// Where each instruction is, in code units of two bytes.
+/// Where an instruction is, in code units of two bytes.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    offset: u32,
+    size: u32,
+}
+
 struct Layout {
-    caches: Vec<u8>,
-    sizes: Vec<usize>,
-    offsets: Vec<usize>,
+    spots: Vec<Spot>,
+    /// The instructions that jump, with the instructions that they jump to.
+    jumps: Vec<(u32, u32)>,
 }
 
 /// How many `EXTENDED_ARG`s an argument needs.
-fn extended_args(arg: u32) -> usize {
+fn extended_args(arg: u32) -> u32 {
     match arg {
         0..=0xff => 0,
         0x100..=0xffff => 1,
@@ -86,82 +88,78 @@ fn extended_args(arg: u32) -> usize {
 }
 
 impl Layout {
-    /// Sizes as if every jump were short. `None` for an instruction that the version lacks.
-    fn new(sequence: &Sequence, profile: &Profile) -> Option<Layout> {
-        let mut caches = Vec::with_capacity(sequence.instrs.len());
-        for instr in &sequence.instrs {
+    /// Chooses the directions of jumps, and lays the code out as if their arguments were the indices
+    /// of their targets, as CPython does. `None` for an instruction that the version lacks.
+    fn new(sequence: &mut Sequence, profile: &Profile) -> Option<Layout> {
+        let mut spots = Vec::with_capacity(sequence.instrs.len());
+        let mut jumps = Vec::new();
+        let mut offset = 0u32;
+        for (at, instr) in sequence.instrs.iter_mut().enumerate() {
+            if instr.op.is_jump() {
+                instr.op = direction(instr.op, instr.arg as usize > at);
+                jumps.push((at as u32, instr.arg));
+            }
             let row = profile.opcodes.row(instr.op);
             row.number?;
-            caches.push(row.caches);
+            let size = extended_args(instr.arg) + 1 + u32::from(row.caches);
+            spots.push(Spot { offset, size });
+            offset = offset.checked_add(size)?;
         }
-        let sizes = vec![0; caches.len()];
-        let offsets = vec![0; caches.len()];
-        Some(Layout {
-            caches,
-            sizes,
-            offsets,
-        })
-    }
-
-    fn measure(&mut self, sequence: &Sequence) -> usize {
-        let mut offset = 0;
-        let rows = self.sizes.iter_mut().zip(&mut self.offsets);
-        for ((instr, &caches), (size, place)) in sequence.instrs.iter().zip(&self.caches).zip(rows)
-        {
-            *place = offset;
-            *size = extended_args(instr.arg) + 1 + usize::from(caches);
-            offset += *size;
-        }
-        offset
+        (offset <= MAX_UNITS).then_some(Layout { spots, jumps })
     }
 
     /// Replaces targets by distances. A long distance needs an `EXTENDED_ARG`, which makes other
-    /// distances longer, so this repeats until nothing grows. The first measure takes the index of
-    /// the target for the argument, as CPython does.
+    /// distances longer, so this repeats until no size changes.
     fn resolve_jumps(&mut self, sequence: &mut Sequence) -> Option<()> {
-        let targets: Vec<Option<usize>> = sequence
-            .instrs
-            .iter()
-            .map(|instr| instr.op.is_jump().then_some(instr.arg as usize))
-            .collect();
         loop {
-            if self.measure(sequence) > MAX_UNITS {
-                return None;
-            }
-            let mut grown = false;
-            for (at, target) in targets.iter().enumerate() {
-                let Some(target) = *target else {
-                    continue;
-                };
-                let there = *self.offsets.get(target)?;
-                let after = self.offsets.get(at)? + self.sizes.get(at)?;
-                let instr: &mut Instr = sequence.instrs.get_mut(at)?;
+            let mut resized = false;
+            for &(at, target) in &self.jumps {
+                let there = self.spots.get(target as usize)?.offset;
+                let spot = self.spots.get_mut(at as usize)?;
+                let instr = sequence.instrs.get_mut(at as usize)?;
                 let before = extended_args(instr.arg);
-                instr.arg = u32::try_from(there.abs_diff(after)).ok()?;
+                instr.arg = there.abs_diff(spot.offset + spot.size);
                 if instr.op == Op::EndAsyncForOf {
                     instr.arg = instr.arg.saturating_sub(END_SEND_OFFSET);
                 }
-                grown |= extended_args(instr.arg) != before;
+                let after = extended_args(instr.arg);
+                if after != before {
+                    spot.size = spot.size - before + after;
+                    resized = true;
+                }
             }
-            if !grown {
+            if !resized {
                 return Some(());
             }
+            self.move_spots()?;
         }
     }
 
+    /// Puts the instructions behind each other again. `None` when the code is too long.
+    fn move_spots(&mut self) -> Option<()> {
+        let mut offset = 0u32;
+        for spot in &mut self.spots {
+            spot.offset = offset;
+            offset = offset.checked_add(spot.size)?;
+        }
+        (offset <= MAX_UNITS).then_some(())
+    }
+
     fn write(&self, sequence: &Sequence, profile: &Profile) -> Option<Vec<u8>> {
-        let units: usize = self.sizes.iter().sum();
-        let mut code = Vec::with_capacity(2 * units);
+        let units = self.spots.last().map_or(0, |spot| spot.offset + spot.size);
+        let mut code = Vec::with_capacity(2 * units as usize);
         let extended = profile.opcodes.row(Op::ExtendedArg).number?;
         let cache = profile.opcodes.row(Op::Cache).number?;
         for instr in &sequence.instrs {
             let row = profile.opcodes.row(instr.op);
-            for level in (1..=extended_args(instr.arg)).rev() {
-                code.extend([extended, (instr.arg >> (8 * level)) as u8]);
+            if instr.arg > 0xff {
+                for level in (1..=extended_args(instr.arg)).rev() {
+                    code.extend_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
+                }
             }
-            code.extend([row.number?, instr.arg as u8]);
+            code.extend_from_slice(&[row.number?, instr.arg as u8]);
             for _ in 0..row.caches {
-                code.extend([cache, 0]);
+                code.extend_from_slice(&[cache, 0]);
             }
         }
         Some(code)

@@ -104,7 +104,8 @@ struct Spans {
     buffer: Vec<u8>,
     /// Where each string ends; it starts where the one before ends.
     ends: Vec<usize>,
-    table: HashTable<u32>,
+    /// Part of the hash of each string, and its number.
+    table: HashTable<(u32, u32)>,
 }
 
 impl Spans {
@@ -117,33 +118,33 @@ impl Spans {
         self.buffer.get(start..end).unwrap_or(&[])
     }
 
+    /// The hash that the table is ordered by: 32 bits of the string's, spread over 64.
+    fn spread(part: u32) -> u64 {
+        u64::from(part) << 32 | u64::from(part)
+    }
+
+    fn find_hashed(&self, part: u32, value: &[u8]) -> Option<NonZeroU32> {
+        let found = self.table.find(Self::spread(part), |&(other, at)| {
+            other == part && self.get(at as usize) == value
+        })?;
+        Some(number(found.1 as usize))
+    }
+
     fn find(&self, value: &[u8]) -> Option<NonZeroU32> {
-        let found = self
-            .table
-            .find(hash_of(value), |&at| self.get(at as usize) == value)?;
-        Some(number(*found as usize))
+        self.find_hashed(hash_of(value) as u32, value)
     }
 
     fn intern(&mut self, value: &[u8]) -> NonZeroU32 {
-        let hash = hash_of(value);
-        if let Some(&at) = self.table.find(hash, |&at| self.get(at as usize) == value) {
-            return number(at as usize);
+        let part = hash_of(value) as u32;
+        if let Some(known) = self.find_hashed(part, value) {
+            return known;
         }
         let at = self.ends.len();
         self.buffer.extend_from_slice(value);
         self.ends.push(self.buffer.len());
-        let (buffer, ends) = (&self.buffer, &self.ends);
-        let rehash = |&at: &u32| {
-            let at = at as usize;
-            let start = match at.checked_sub(1) {
-                Some(before) => ends.get(before).copied().unwrap_or(0),
-                None => 0,
-            };
-            let end = ends.get(at).copied().unwrap_or(start);
-            hash_of(buffer.get(start..end).unwrap_or(&[]))
-        };
+        let entry = (part, u32::try_from(at).unwrap_or(u32::MAX));
         self.table
-            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), rehash);
+            .insert_unique(Self::spread(part), entry, |&(part, _)| Self::spread(part));
         number(at)
     }
 }

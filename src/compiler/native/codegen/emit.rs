@@ -42,8 +42,12 @@ impl Compiler<'_> {
             return self.unit.consts.add(Item::Object(self.heap.nan(bits)));
         }
         let value = Heap::canonical(value, self.pool);
+        let item = Item::Value(value);
+        if let Some(at) = self.unit.consts.find(item) {
+            return at;
+        }
         self.heap.constant(value, origin, self.pool);
-        self.unit.consts.add(Item::Value(value))
+        self.unit.consts.add(item)
     }
 
     pub(super) fn load_const_from(&mut self, loc: Loc, value: Constant, origin: Origin) {

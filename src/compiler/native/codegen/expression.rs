@@ -34,11 +34,20 @@ impl Compiler<'_> {
 
     /// Loads the value of an expression, or stores to or deletes a target.
     pub(super) fn expression(&mut self, id: ExprId) -> Pass<()> {
-        self.deeper(|c| c.expression_inner(id))
+        let expr = self.ast.expr(id);
+        match expr.kind {
+            // Leaves need no depth guard.
+            ExprKind::Constant { value, .. } => {
+                self.load_const(expr.loc, value);
+                Ok(())
+            }
+            ExprKind::Name { id, ctx } => self.name_op(expr.loc, id, ctx),
+            _ => self.deeper(|c| c.expression_inner(id, expr)),
+        }
     }
 
-    fn expression_inner(&mut self, id: ExprId) -> Pass<()> {
-        let Expr { kind, loc } = self.ast.expr(id);
+    fn expression_inner(&mut self, id: ExprId, expr: Expr) -> Pass<()> {
+        let Expr { kind, loc } = expr;
         match kind {
             ExprKind::NamedExpr { target, value } => {
                 self.expression(value)?;
@@ -74,10 +83,7 @@ impl Compiler<'_> {
                 args,
                 keywords,
             } => self.call(loc, func, args, keywords),
-            ExprKind::Constant { value, .. } => {
-                self.load_const(loc, value);
-                Ok(())
-            }
+            ExprKind::Constant { .. } | ExprKind::Name { .. } => self.expression(id),
             ExprKind::JoinedStr { values } => self.joined_str(loc, values),
             ExprKind::FormattedValue {
                 value,
@@ -109,7 +115,6 @@ impl Compiler<'_> {
                 self.op_arg(loc, Op::BuildSlice, count);
                 Ok(())
             }
-            ExprKind::Name { id, ctx } => self.name_op(loc, id, ctx),
             ExprKind::List { elts, ctx } => self.list(loc, elts, ctx),
             ExprKind::Tuple { elts, ctx } => self.tuple(loc, elts, ctx),
         }

@@ -91,7 +91,7 @@ impl Compiler<'_> {
         let flags = flags_of(block, self.profile) | self.features.flags;
         let is_generator = flags & (CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR) != 0;
         let unit = &mut self.unit;
-        let mut consts: Vec<Item> = unit.consts.keys().to_vec();
+        let mut consts: Vec<Item> = unit.consts.take_keys();
         let mut locals = Locals {
             varnames: unit.varnames.keys(),
             cellvars: unit.cellvars.keys(),
@@ -104,7 +104,7 @@ impl Compiler<'_> {
             first_line: unit.first_line,
             is_generator,
         };
-        let optimized = flowgraph::optimize(
+        let mut optimized = flowgraph::optimize(
             &mut self.graph,
             &mut unit.sequence,
             &mut Constants::new(&mut consts, self.pool, &mut self.heap),
@@ -112,13 +112,12 @@ impl Compiler<'_> {
             facts,
             &mut locals,
         )?;
-        let assembled = assemble(optimized.sequence, self.profile, unit.first_line)?;
+        let assembled = assemble(&mut optimized.sequence, self.profile, unit.first_line)?;
+        self.spare_sequences.push(optimized.sequence);
 
         let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
         if consts.iter().any(is_set) && self.heap.wants_names() {
-            let mut names = identifiers(self.ast, self.pool);
-            let known = self.profile.startup_names();
-            names.extend(known.filter_map(|name| self.pool.find_sym(name)));
+            let names = identifiers(self.ast, self.pool);
             self.heap.set_names(names);
         }
         let (mut variables, kinds) = self.variables();

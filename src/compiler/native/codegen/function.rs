@@ -39,6 +39,10 @@ impl Compiler<'_> {
             &self.known,
         );
         let outer = std::mem::replace(&mut self.unit, unit);
+        if let Some(mut sequence) = self.spare_sequences.pop() {
+            sequence.clear();
+            self.unit.sequence = sequence;
+        }
         self.unit.private = outer.private;
         self.outer.push(outer);
         self.unit.qualname = self.qualified_name();

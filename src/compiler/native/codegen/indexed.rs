@@ -5,7 +5,7 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 /// Below this size a search is faster than a table.
-const SMALL: usize = 8;
+const SMALL: usize = 16;
 
 /// A list without duplicates.
 #[derive(Clone, Debug)]
@@ -54,6 +54,12 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
             self.places.insert(key, at);
         }
         at
+    }
+
+    /// The keys in order, leaving none.
+    pub(super) fn take_keys(&mut self) -> Vec<K> {
+        self.places.clear();
+        std::mem::take(&mut self.keys)
     }
 
     pub(super) fn len(&self) -> usize {

@@ -40,6 +40,7 @@ use super::ast::{Ast, Pool, Sym};
 use super::constant::{Heap, ObjectId};
 use super::error::{Loc, Pass, Stop};
 use super::flowgraph::Graph;
+use super::instruction::Sequence;
 use super::opcode::Op;
 use super::profile::Profile;
 use super::symtable::{BlockKey, SymbolTable};
@@ -92,6 +93,8 @@ struct Compiler<'a> {
     graph: Graph,
     /// Whether only the instruction sequences are wanted, as text.
     listing: bool,
+    /// Sequences of finished code objects, for their memory.
+    spare_sequences: Vec<Sequence>,
     depth: u32,
 }
 
@@ -158,9 +161,10 @@ impl<'a> Compiler<'a> {
             known,
             unit,
             outer: Vec::new(),
-            heap: Heap::new(),
+            heap: Heap::new(profile),
             graph: Graph::new(),
             listing: false,
+            spare_sequences: Vec::new(),
             depth: 0,
         })
     }

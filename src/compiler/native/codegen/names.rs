@@ -38,11 +38,15 @@ impl Compiler<'_> {
 
     /// Flags and scope of a mangled name in the current block.
     pub(super) fn symbol(&self, name: Sym) -> (Flags, Scope) {
-        if let Some(&changed) = self.unit.overrides.get(&name) {
+        if !self.unit.overrides.is_empty()
+            && let Some(&changed) = self.unit.overrides.get(&name)
+        {
             return changed;
         }
-        let block = self.table.block(self.unit.block);
-        (block.flags(name), block.scope(name))
+        match self.table.block(self.unit.block).symbol(name) {
+            Some(symbol) => (symbol.flags, symbol.scope),
+            None => (Flags(0), Scope::Unknown),
+        }
     }
 
     /// How the current block reaches a mangled name.

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Item;
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
+use crate::compiler::native::profile::Profile;
 
 /// The index of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ pub struct CodeObject {
 }
 
 /// All objects of a compile.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Heap {
     objects: Vec<Object>,
     interned: FxHashMap<Sym, ObjectId>,
@@ -89,8 +90,12 @@ pub struct Heap {
     merged: FxHashMap<Constant, ObjectId>,
     /// Tuples with objects in them that are merged otherwise.
     merged_tuples: FxHashMap<Box<[Item]>, ObjectId>,
-    /// Code objects by first line and name.
-    codes: FxHashMap<(i32, ObjectId), Vec<ObjectId>>,
+    /// Code objects by first line and name: the first of each, and the others.
+    codes: FxHashMap<(i32, ObjectId), ObjectId>,
+    more_codes: FxHashMap<(i32, ObjectId), Vec<ObjectId>>,
+    profile: &'static Profile,
+    /// Scratch.
+    values: Vec<Constant>,
 }
 
 /// Whether the interpreter has the string interned from its start: no more than one character, and
@@ -149,8 +154,19 @@ fn compare(one: &Constant, other: &Constant) -> Ordering {
 
 impl Heap {
     /// An empty heap.
-    pub fn new() -> Heap {
-        Heap::default()
+    pub fn new(profile: &'static Profile) -> Heap {
+        Heap {
+            objects: Vec::new(),
+            interned: FxHashMap::default(),
+            literals: FxHashSet::default(),
+            names: None,
+            merged: FxHashMap::default(),
+            merged_tuples: FxHashMap::default(),
+            codes: FxHashMap::default(),
+            more_codes: FxHashMap::default(),
+            profile,
+            values: Vec::new(),
+        }
     }
 
     /// The objects.
@@ -306,8 +322,10 @@ impl Heap {
 
     /// The tuple of names in a code object.
     pub fn names(&mut self, names: &[Sym], pool: &mut Pool) -> ObjectId {
-        let items: Vec<Constant> = names.iter().map(|&name| Constant::Str(name)).collect();
-        let value = pool.tuple_constant(&items);
+        self.values.clear();
+        self.values
+            .extend(names.iter().map(|&name| Constant::Str(name)));
+        let value = pool.tuple_constant(&self.values);
         if let Some(&id) = self.merged.get(&value) {
             // CPython interns the strings of the tuple in place.
             let strings: Box<[ObjectId]> = names.iter().map(|&name| self.name(name)).collect();
@@ -330,14 +348,14 @@ impl Heap {
 
     /// The tuple of constants in a code object. Each item was made an object before.
     pub fn consts(&mut self, items: &[Item], pool: &mut Pool) -> ObjectId {
-        let values: Option<Vec<Constant>> = items
-            .iter()
-            .map(|&item| match item {
+        self.values.clear();
+        self.values
+            .extend(items.iter().filter_map(|&item| match item {
                 Item::Value(value) => Some(value),
                 Item::Object(_) => None,
-            })
-            .collect();
-        let value = values.map(|values| pool.tuple_constant(&values));
+            }));
+        let all_values = self.values.len() == items.len();
+        let value = all_values.then(|| pool.tuple_constant(&self.values));
         let known = match &value {
             Some(value) => self.merged.get(value),
             None => self.merged_tuples.get(items),
@@ -380,7 +398,7 @@ impl Heap {
         let replaced = |item: &Constant| match item {
             Constant::Str(text) => {
                 self.literals.contains(text)
-                    && names.contains(text)
+                    && (names.contains(text) || self.profile.is_startup_name(pool.text(*text)))
                     && pool.str(*text).is_some_and(|text| text.chars().count() > 1)
             }
             _ => false,
@@ -421,15 +439,22 @@ impl Heap {
     /// Adds a code object, or finds one that CPython takes for equal.
     pub fn code(&mut self, code: CodeObject) -> ObjectId {
         let key = (code.firstlineno, code.name);
-        for &id in self.codes.get(&key).map_or(&[][..], Vec::as_slice) {
-            if let Object::Code(other) = self.get(id)
-                && self.same_code(other, &code)
-            {
-                return id;
-            }
+        let is_same = |id: ObjectId| match self.get(id) {
+            Object::Code(other) => self.same_code(other, &code),
+            _ => false,
+        };
+        let first = self.codes.get(&key).copied();
+        let others = first.and_then(|_| self.more_codes.get(&key));
+        let others = others.into_iter().flatten().copied();
+        if let Some(known) = first.into_iter().chain(others).find(|&id| is_same(id)) {
+            return known;
         }
         let id = self.add(Object::Code(Box::new(code)));
-        self.codes.entry(key).or_default().push(id);
+        if first.is_some() {
+            self.more_codes.entry(key).or_default().push(id);
+        } else {
+            self.codes.insert(key, id);
+        }
         id
     }
 }

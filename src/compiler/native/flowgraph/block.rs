@@ -117,20 +117,10 @@ impl Block {
         self.left_behind.truncate(left);
     }
 
-    /// Keeps the instructions at the given indices, which rise.
-    pub fn keep(&mut self, kept: impl IntoIterator<Item = usize>) {
-        let mut count = 0;
-        let before = self.instrs.len();
-        for index in kept {
-            if count != index
-                && let Some(&instr) = self.instrs.get(index)
-                && let Some(slot) = self.instrs.get_mut(count)
-            {
-                *slot = instr;
-            }
-            count += 1;
-        }
-        let removed = self.instrs.get(count..before).unwrap_or(&[]);
+    /// Keeps the first instructions only. Those that moved to the front before this are still in
+    /// the slots behind, too.
+    pub fn truncate(&mut self, count: usize) {
+        let removed = self.instrs.get(count..).unwrap_or(&[]);
         self.left_behind
             .extend(removed.iter().rev().map(|instr| instr.except));
         self.instrs.truncate(count);
@@ -261,42 +251,55 @@ impl Graph {
     pub(super) fn build(&mut self, sequence: &mut Sequence) -> Option<()> {
         self.used = 0;
         sequence.resolve_labels()?;
-        let count = sequence.instrs.len();
-        self.block_of_instr.clear();
-        self.block_of_instr.resize(count, NONE);
-        for instr in &sequence.instrs {
+        let instrs = sequence.instrs.as_slice();
+        let mut block_of_instr = std::mem::take(&mut self.block_of_instr);
+        block_of_instr.clear();
+        block_of_instr.resize(instrs.len(), NONE);
+        for instr in instrs {
             if instr.op.has_target() {
-                *self.block_of_instr.get_mut(instr.arg as usize)? = 0;
+                *block_of_instr.get_mut(instr.arg as usize)? = 0;
             }
         }
         let mut current = self.new_block();
-        for (at, instr) in sequence.instrs.iter().enumerate() {
-            let is_target = *self.block_of_instr.get(at)? != NONE;
-            let last = self[current].last().map(|last| last.op);
-            let ended = last.is_some_and(Op::is_terminator);
-            if ended || (is_target && (last.is_some() || self[current].labelled)) {
+        let mut start = 0;
+        let mut ended = false;
+        for (at, (instr, block)) in instrs.iter().zip(&mut block_of_instr).enumerate() {
+            let is_target = *block != NONE;
+            if ended || (is_target && (at > start || self[current].labelled)) {
+                self.fill(current, instrs.get(start..at)?);
+                start = at;
                 let block = self.new_block();
                 self[current].next = block;
                 current = block;
             }
             if is_target {
                 self[current].labelled = true;
-                *self.block_of_instr.get_mut(at)? = current;
+                *block = current;
             }
-            self[current]
-                .instrs
-                .push(CfgInstr::new(instr.op, instr.arg, instr.loc));
+            ended = instr.op.is_terminator();
         }
-        for at in 0..self.used as BlockIndex {
-            for index in 0..self[at].instrs.len() {
-                let instr = *self[at].instrs.get(index)?;
+        self.fill(current, instrs.get(start..)?);
+        for block in self.blocks.get_mut(..self.used)? {
+            for instr in &mut block.instrs {
                 if instr.op.has_target() {
-                    let target = *self.block_of_instr.get(instr.arg as usize)?;
-                    self[at].instrs.get_mut(index)?.target = target;
+                    instr.target = *block_of_instr.get(instr.arg as usize)?;
                 }
             }
         }
+        self.block_of_instr = block_of_instr;
         Some(())
+    }
+
+    fn fill(&mut self, at: BlockIndex, instrs: &[Instr]) {
+        let made = instrs
+            .iter()
+            .map(|instr| CfgInstr::new(instr.op, instr.arg, instr.loc));
+        self[at].instrs.extend(made);
+    }
+
+    /// Takes a block's instructions out, for a visit that changes the graph; to be put back.
+    pub(super) fn take_instrs(&mut self, at: BlockIndex) -> Vec<CfgInstr> {
+        std::mem::take(&mut self[at].instrs)
     }
 
     /// `None` when an instruction that leaves its block is not the last one.
@@ -310,17 +313,20 @@ impl Graph {
         Some(())
     }
 
-    /// Puts the blocks in a row.
-    pub(super) fn to_sequence(&self) -> Option<Sequence> {
-        let mut start_of = vec![NONE; self.used];
+    /// Puts the blocks in a row, which replaces what is in `sequence`.
+    pub(super) fn write_sequence(&mut self, sequence: &mut Sequence) -> Option<()> {
+        let mut start_of = std::mem::take(&mut self.block_of_instr);
+        start_of.clear();
+        start_of.resize(self.used, NONE);
         let mut count = 0u32;
         for at in self.order() {
             *start_of.get_mut(at as usize)? = count;
             count += self[at].instrs.len() as u32;
         }
-        let mut sequence = Sequence::default();
+        sequence.clear();
         sequence.instrs.reserve(count as usize);
         sequence.handlers.reserve(count as usize);
+        let (mut except, mut handler) = (NONE, Handler::NONE);
         for at in self.order() {
             for instr in &self[at].instrs {
                 let arg = if instr.op.has_target() {
@@ -333,19 +339,27 @@ impl Graph {
                     arg,
                     loc: instr.loc,
                 });
-                sequence.handlers.push(if instr.except == NONE {
-                    Handler::NONE
-                } else {
-                    let handler = &self[instr.except];
-                    Handler {
-                        label: *start_of.get(instr.except as usize)?,
-                        start_depth: u32::try_from(handler.start_depth).ok()?,
-                        preserve_lasti: handler.preserve_lasti,
-                    }
-                });
+                if instr.except != except {
+                    except = instr.except;
+                    handler = self.handler(except, &start_of)?;
+                }
+                sequence.handlers.push(handler);
             }
         }
-        Some(sequence)
+        self.block_of_instr = start_of;
+        Some(())
+    }
+
+    fn handler(&self, except: BlockIndex, start_of: &[u32]) -> Option<Handler> {
+        if except == NONE {
+            return Some(Handler::NONE);
+        }
+        let handler = &self[except];
+        Some(Handler {
+            label: *start_of.get(except as usize)?,
+            start_depth: u32::try_from(handler.start_depth).ok()?,
+            preserve_lasti: handler.preserve_lasti,
+        })
     }
 }
 

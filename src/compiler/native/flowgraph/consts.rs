@@ -121,10 +121,13 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: Loa
         }
         let here = index;
         index += 1;
-        let loads_const = top.is_some_and(|top| top.op == Op::LoadConst);
-        let copies_top = loads_const && instr.op == Op::Copy && instr.arg == 1;
-        if !copies_top {
-            top = matches!(instr.op, Op::LoadConst | Op::LoadSmallInt).then_some(*instr);
+        if matches!(instr.op, Op::LoadConst | Op::LoadSmallInt) {
+            top = Some(*instr);
+        } else if instr.op != Op::Copy
+            || instr.arg != 1
+            || top.is_some_and(|top| top.op != Op::LoadConst)
+        {
+            top = None;
         }
         let Some(constant) = top else {
             continue;

@@ -14,14 +14,11 @@ impl Graph {
     /// Marks the targets of block pushes.
     pub(super) fn mark_except_handlers(&mut self) {
         self.for_each(|graph, at| {
-            for index in 0..graph[at].instrs.len() {
-                let Some(&instr) = graph[at].instrs.get(index) else {
-                    continue;
-                };
-                if instr.op.is_block_push() {
-                    graph[instr.target].is_handler = true;
-                }
+            let instrs = graph.take_instrs(at);
+            for instr in instrs.iter().filter(|instr| instr.op.is_block_push()) {
+                graph[instr.target].is_handler = true;
             }
+            graph[at].instrs = instrs;
         });
     }
 
@@ -35,11 +32,9 @@ impl Graph {
         while let Some(at) = self.stack.pop() {
             let mut stack = self[at].handler_stack;
             let mut yield_depth = None;
-            for index in 0..self[at].instrs.len() {
-                let Some(&instr) = self[at].instrs.get(index) else {
-                    continue;
-                };
-                let (handler, below, depth) = self.handler_stack(stack);
+            let (mut handler, mut below, mut depth) = self.handler_stack(stack);
+            let mut instrs = self.take_instrs(at);
+            for instr in &mut instrs {
                 if instr.op.is_block_push() {
                     self.reach(instr.target, stack);
                     if matches!(instr.op, Op::SetupWith | Op::SetupCleanup) {
@@ -48,14 +43,13 @@ impl Graph {
                     let node = self.handler_stacks.len() as u32;
                     self.handler_stacks.push((instr.target, stack, depth + 1));
                     stack = node;
+                    (handler, below, depth) = self.handler_stack(stack);
                     continue;
                 }
-                let Some(instr) = self[at].instrs.get_mut(index) else {
-                    continue;
-                };
                 if instr.op == Op::PopBlock {
                     instr.clear();
                     stack = below;
+                    (handler, below, depth) = self.handler_stack(stack);
                     continue;
                 }
                 instr.except = handler;
@@ -67,10 +61,10 @@ impl Graph {
                     }
                     yield_depth = None;
                 } else if instr.op.is_jump() {
-                    let target = instr.target;
-                    self.reach(target, stack);
+                    self.reach(instr.target, stack);
                 }
             }
+            self[at].instrs = instrs;
             let next = self[at].next;
             if next != NONE && self[at].falls_through() {
                 self.reach(next, stack);

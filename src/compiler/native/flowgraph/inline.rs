@@ -61,15 +61,12 @@ impl Graph {
                 self.visit_once(next);
                 self[next].predecessors += 1;
             }
-            for index in 0..self[at].instrs.len() {
-                let Some(&instr) = self[at].instrs.get(index) else {
-                    continue;
-                };
-                if instr.op.has_target() {
-                    self.visit_once(instr.target);
-                    self[instr.target].predecessors += 1;
-                }
+            let instrs = self.take_instrs(at);
+            for instr in instrs.iter().filter(|instr| instr.op.has_target()) {
+                self.visit_once(instr.target);
+                self[instr.target].predecessors += 1;
             }
+            self[at].instrs = instrs;
         }
         self.for_each(|graph, at| {
             if graph[at].predecessors == 0 {

@@ -39,31 +39,36 @@ impl Graph {
 
     fn scan_block(&mut self, at: BlockIndex) {
         let mut mask = self[at].unsafe_locals;
-        for index in 0..self[at].instrs.len() {
-            let Some(&instr) = self[at].instrs.get(index) else {
-                continue;
-            };
-            if instr.except != NONE {
-                self.add_unsafe(instr.except, mask);
+        let mut instrs = self.take_instrs(at);
+        // The handler that knows all of the mask.
+        let mut told = NONE;
+        for instr in &mut instrs {
+            if instr.except != told {
+                told = instr.except;
+                if told != NONE {
+                    self.add_unsafe(told, mask);
+                }
             }
             if instr.arg as usize >= TRACKED {
                 continue;
             }
             let bit = 1u64 << instr.arg;
             match instr.op {
-                Op::DeleteFast | Op::LoadFastAndClear | Op::StoreFastMaybeNull => mask |= bit,
+                Op::DeleteFast | Op::LoadFastAndClear | Op::StoreFastMaybeNull => {
+                    mask |= bit;
+                    told = NONE;
+                }
                 Op::StoreFast | Op::LoadFastCheck => mask &= !bit,
                 Op::LoadFast => {
-                    if mask & bit != 0
-                        && let Some(load) = self[at].instrs.get_mut(index)
-                    {
-                        load.op = Op::LoadFastCheck;
+                    if mask & bit != 0 {
+                        instr.op = Op::LoadFastCheck;
                     }
                     mask &= !bit;
                 }
                 _ => {}
             }
         }
+        self[at].instrs = instrs;
         let next = self[at].next;
         if next != NONE && self[at].falls_through() {
             self.add_unsafe(next, mask);

@@ -81,9 +81,9 @@ pub fn optimize(
     if is_314 {
         graph.borrow_loads()?;
     }
-    let sequence = graph.to_sequence().ok_or_else(broken)?;
+    graph.write_sequence(sequence).ok_or_else(broken)?;
     Ok(Optimized {
-        sequence,
+        sequence: std::mem::take(sequence),
         stack_depth,
     })
 }
@@ -102,8 +102,9 @@ pub fn improve_alone(
     if profile.since(14) {
         graph.borrow_loads()?;
     }
+    graph.write_sequence(sequence).ok_or_else(broken)?;
     Ok(Optimized {
-        sequence: graph.to_sequence().ok_or_else(broken)?,
+        sequence: std::mem::take(sequence),
         stack_depth,
     })
 }

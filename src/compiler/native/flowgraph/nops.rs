@@ -1,15 +1,16 @@
 //! Removal of `NOP`s, of loads that are popped at once, and of jumps to the next block.
 
-use super::block::{BlockIndex, Graph};
+use super::block::{BlockIndex, CfgInstr, Graph};
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
 
 impl Graph {
     /// Removes the `NOP`s of a block that no line needs. Returns how many.
     fn remove_redundant_nops_of(&mut self, at: BlockIndex) -> usize {
-        if !self[at].instrs.iter().any(|instr| instr.op == Op::Nop) {
+        let is_nop = |instr: &CfgInstr| instr.op == Op::Nop;
+        let Some(first) = self[at].instrs.iter().position(is_nop) else {
             return 0;
-        }
+        };
         let following = self.next_nonempty(self[at].next);
         let line_after = if following == NONE {
             None
@@ -23,9 +24,10 @@ impl Graph {
         };
         let instrs = &mut self[at].instrs;
         let count = instrs.len();
-        let mut kept = Vec::with_capacity(count);
-        let mut line_before = -1;
-        for index in 0..count {
+        let mut kept = first;
+        let before = first.checked_sub(1).and_then(|before| instrs.get(before));
+        let mut line_before = before.map_or(-1, |instr| instr.loc.line);
+        for index in first..count {
             let Some(&instr) = instrs.get(index) else {
                 break;
             };
@@ -46,12 +48,14 @@ impl Graph {
                     continue;
                 }
             }
-            kept.push(index);
+            if let Some(slot) = instrs.get_mut(kept) {
+                *slot = instr;
+            }
+            kept += 1;
             line_before = line;
         }
-        let removed = count - kept.len();
-        self[at].keep(kept);
-        removed
+        self[at].truncate(kept);
+        count - kept
     }
 
     /// Removes the `NOP`s that no line needs. Returns how many.
@@ -72,27 +76,29 @@ impl Graph {
                 if graph[at].labelled {
                     before = None;
                 }
-                for index in 0..graph[at].instrs.len() {
+                let mut instrs = graph.take_instrs(at);
+                for index in 0..instrs.len() {
                     let previous = before.replace((at, index));
-                    let is_pop = graph[at]
-                        .instrs
-                        .get(index)
-                        .is_some_and(|instr| instr.op == Op::PopTop);
-                    let Some((block, place)) = previous.filter(|_| is_pop) else {
+                    if instrs.get(index).is_none_or(|instr| instr.op != Op::PopTop) {
                         continue;
+                    }
+                    let load = match previous {
+                        Some((block, place)) if block == at => instrs.get_mut(place),
+                        Some((block, place)) => graph[block].instrs.get_mut(place),
+                        None => None,
                     };
-                    let Some(load) = graph[block].instrs.get_mut(place) else {
-                        continue;
-                    };
-                    let loads = matches!(load.op, Op::LoadConst | Op::LoadSmallInt);
-                    if loads || (load.op == Op::Copy && load.arg == 1) {
+                    if let Some(load) = load
+                        && (matches!(load.op, Op::LoadConst | Op::LoadSmallInt)
+                            || (load.op == Op::Copy && load.arg == 1))
+                    {
                         load.clear();
-                        if let Some(pop) = graph[at].instrs.get_mut(index) {
+                        if let Some(pop) = instrs.get_mut(index) {
                             pop.clear();
                         }
                         done = false;
                     }
                 }
+                graph[at].instrs = instrs;
                 let jumps = before.is_some_and(|(block, place)| {
                     let instr = graph[block].instrs.get(place);
                     instr.is_some_and(|instr| instr.op.is_jump())

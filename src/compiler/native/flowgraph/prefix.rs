@@ -35,6 +35,9 @@ impl Locals<'_> {
         }
         self.insert_prefix(graph, &place, facts);
         self.shared = 0;
+        if place.is_empty() {
+            return;
+        }
         for (index, slot) in place.iter_mut().enumerate() {
             if *slot == index + locals {
                 *slot -= self.shared;
@@ -61,6 +64,9 @@ impl Locals<'_> {
     }
 
     fn insert_prefix(&self, graph: &mut Graph, place: &[usize], facts: UnitFacts) {
+        if place.is_empty() && !facts.is_generator {
+            return;
+        }
         let mut prefix = Vec::new();
         if !self.freevars.is_empty() {
             let count = self.freevars.len() as u32;

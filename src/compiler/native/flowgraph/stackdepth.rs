@@ -14,10 +14,8 @@ impl Graph {
         let mut largest = 0;
         while let Some(at) = self.stack.pop() {
             let mut depth = self[at].start_depth;
-            for index in 0..self[at].instrs.len() {
-                let Some(&instr) = self[at].instrs.get(index) else {
-                    continue;
-                };
+            let instrs = self.take_instrs(at);
+            for instr in &instrs {
                 let unknown = || Stop::unsure("internal: an instruction without stack effect");
                 let effect = instr.op.stack_effect(instr.arg, false);
                 let after = depth + effect.ok_or_else(unknown)?;
@@ -34,6 +32,7 @@ impl Graph {
                 }
                 depth = after;
             }
+            self[at].instrs = instrs;
             let next = self[at].next;
             if self[at].falls_through() && next != NONE {
                 self.set_depth(next, depth)?;

@@ -7,10 +7,12 @@ impl Graph {
     /// Combines the pairs of each block.
     pub(super) fn insert_superinstructions(&mut self) {
         self.for_each(|graph, at| {
-            for index in 0..graph[at].instrs.len() {
-                if let Some([first, second, ..]) = graph[at].instrs.get_mut(index..) {
+            let mut rest = graph[at].instrs.as_mut_slice();
+            while let [first, others @ ..] = rest {
+                if let [second, ..] = others {
                     combine(first, second);
                 }
+                rest = others;
             }
         });
         self.remove_redundant_nops();

@@ -7,8 +7,11 @@ use ruff_text_size::{TextRange, TextSize};
 pub(super) struct Lines {
     /// The offset of each line's first byte, ascending; never empty.
     starts: Vec<u32>,
-    /// The line that was asked for last: the next question is mostly about the same.
-    last: usize,
+    /// The line that was asked for last, from 0: the next question is mostly about the same.
+    line: usize,
+    /// Where that line begins, and where the next one does.
+    start: u32,
+    end: u32,
 }
 
 impl Lines {
@@ -18,28 +21,47 @@ impl Lines {
         for at in memchr::memchr_iter(b'\n', text.as_bytes()) {
             starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
         }
-        Lines { starts, last: 0 }
+        let end = starts.get(1).copied().unwrap_or(u32::MAX);
+        Lines {
+            starts,
+            line: 0,
+            start: 0,
+            end,
+        }
+    }
+
+    /// Goes to the line of an offset, which mostly is near: the search begins with small steps.
+    #[cold]
+    fn seek(&mut self, offset: u32) {
+        let is_before = |&start: &u32| start <= offset;
+        let mut step = 1;
+        if offset >= self.end {
+            let behind = self.starts.get(self.line + 1..).unwrap_or(&[]);
+            while behind.get(step - 1).is_some_and(is_before) {
+                step *= 2;
+            }
+            let near = behind.get(..step).unwrap_or(behind);
+            self.line += near.partition_point(is_before);
+        } else {
+            let before = self.starts.get(..self.line).unwrap_or(&[]);
+            let at = |step: usize| before.len().saturating_sub(step);
+            while at(step) > 0 && !before.get(at(step)).is_some_and(is_before) {
+                step *= 2;
+            }
+            let near = before.get(at(step)..).unwrap_or(&[]);
+            self.line = (at(step) + near.partition_point(is_before)).saturating_sub(1);
+        }
+        self.start = self.starts.get(self.line).copied().unwrap_or(0);
+        self.end = self.starts.get(self.line + 1).copied().unwrap_or(u32::MAX);
     }
 
     /// The 1-based line and the 0-based column in bytes.
     fn place(&mut self, offset: TextSize) -> (i32, i32) {
         let offset = u32::from(offset);
-        let mut line = self.last;
-        let begins = |line: usize| self.starts.get(line).copied();
-        let inside = begins(line).is_some_and(|start| start <= offset)
-            && begins(line + 1).is_none_or(|next| offset < next);
-        if !inside {
-            line = self
-                .starts
-                .partition_point(|&start| start <= offset)
-                .saturating_sub(1);
-            self.last = line;
+        if offset < self.start || offset >= self.end {
+            self.seek(offset);
         }
-        let start = self.starts.get(line).copied().unwrap_or(0);
-        (
-            i32::try_from(line + 1).unwrap_or(i32::MAX),
-            i32::try_from(offset - start).unwrap_or(i32::MAX),
-        )
+        (self.line as i32 + 1, (offset - self.start) as i32)
     }
 
     /// The location of a range.
@@ -51,6 +73,34 @@ impl Lines {
             end_line,
             col,
             end_col,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_has_its_line_and_column_in_any_order() {
+        let text = "a\n\nbcd\n  e\n\n\nf".repeat(9);
+        let offsets = 0..=text.len();
+        let expected: Vec<(i32, i32)> = offsets
+            .clone()
+            .map(|offset| {
+                let before = &text[..offset];
+                let line = before.matches('\n').count() + 1;
+                let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+                (line as i32, (offset - start) as i32)
+            })
+            .collect();
+        let mut lines = Lines::new(&text);
+        for stride in [1, 7, 31, 64, 101] {
+            for nth in offsets.clone() {
+                let offset = nth * stride % (text.len() + 1);
+                let place = lines.place(TextSize::try_from(offset).unwrap());
+                assert_eq!(place, expected[offset], "{offset}");
+            }
         }
     }
 }

@@ -62,14 +62,12 @@ impl Profile {
 
     /// Whether a qualified name with dots is that of a class which a fresh process has loaded.
     pub fn is_startup_class(&self, name: &[u8]) -> bool {
-        self.startup_classes
-            .lines()
-            .any(|known| known.as_bytes() == name)
+        has_line(self.startup_classes.as_bytes(), name)
     }
 
-    /// The strings that are interned in a fresh process that is about to compile.
-    pub fn startup_names(&self) -> impl Iterator<Item = &'static str> {
-        self.startup_names.lines()
+    /// Whether a string is interned in a fresh process that is about to compile.
+    pub fn is_startup_name(&self, name: &[u8]) -> bool {
+        has_line(self.startup_names.as_bytes(), name)
     }
 
     /// The profile of a version's patch release; the newest for `None`. `None` when this compiler
@@ -81,5 +79,44 @@ impl Profile {
             (14, _) => Some(&V3_14),
             _ => None,
         }
+    }
+}
+
+/// Whether a text of sorted lines has a line.
+fn has_line(mut text: &[u8], line: &[u8]) -> bool {
+    while !text.is_empty() {
+        let middle = text.len() / 2;
+        let (before, after) = text.split_at(middle);
+        let start = memchr::memrchr(b'\n', before).map_or(0, |newline| newline + 1);
+        let end = memchr::memchr(b'\n', after).map_or(text.len(), |newline| middle + newline);
+        match line.cmp(text.get(start..end).unwrap_or(&[])) {
+            std::cmp::Ordering::Less => text = text.get(..start).unwrap_or(&[]),
+            std::cmp::Ordering::Equal => return true,
+            std::cmp::Ordering::Greater => text = text.get(end + 1..).unwrap_or(&[]),
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_startup_names_are_found_and_nothing_else_is() {
+        for profile in [&V3_13, &V3_14] {
+            for lines in [profile.startup_names, profile.startup_classes] {
+                let bytes = lines.as_bytes();
+                assert!(lines.lines().is_sorted_by_key(str::as_bytes));
+                for line in lines.lines() {
+                    assert!(has_line(bytes, line.as_bytes()), "{line}");
+                    let longer = format!("{line}\u{1}");
+                    assert!(!has_line(bytes, longer.as_bytes()), "{line}");
+                }
+                assert!(!has_line(bytes, b"\x01"));
+                assert!(!has_line(bytes, b"\xff"));
+            }
+        }
+        assert!(!has_line(b"", b"name"));
     }
 }

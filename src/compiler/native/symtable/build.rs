@@ -4,9 +4,7 @@
 //! undecided for `analyze`.
 
 use super::mangle::mangle;
-use super::scope::{
-    Block, BlockId, BlockKey, BlockKind, ComprehensionKind, Flags, Scope, Symbol, SymbolTable,
-};
+use super::scope::{Block, BlockId, BlockKey, BlockKind, ComprehensionKind, Flags, SymbolTable};
 use crate::compiler::native::ast::{Ast, Pool, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::Future;
@@ -327,6 +325,10 @@ impl Builder<'_> {
     ) -> Pass<()> {
         let mangled = self.mangled(name, self.cur);
         let old = self.block(block).flags(mangled);
+        let is_plain = flag == Flags::USE || flag == Flags::LOCAL;
+        if is_plain && old.any(flag) && !self.draft(block).comp_iter_target {
+            return Ok(());
+        }
         if flag.any(Flags::PARAM) && old.any(Flags::PARAM) {
             let name = self.quoted(name);
             let message = format!("duplicate argument {name} in function definition");
@@ -397,38 +399,5 @@ impl Builder<'_> {
             self.add_def(self.names.kwdefaults, Flags::PARAM, loc)?;
         }
         Ok(())
-    }
-}
-
-impl Block {
-    pub(super) fn set_flags(&mut self, name: Sym, flags: Flags) {
-        let next = self.symbols.len();
-        let at = *self
-            .index
-            .entry(name)
-            .or_insert(u32::try_from(next).unwrap_or(u32::MAX));
-        match self.symbols.get_mut(at as usize) {
-            Some(symbol) => symbol.flags = flags,
-            None => self.symbols.push(Symbol {
-                name,
-                flags,
-                scope: Scope::Unknown,
-            }),
-        }
-    }
-
-    pub(super) fn symbol_mut(&mut self, name: Sym) -> Option<&mut Symbol> {
-        let at = *self.index.get(&name)?;
-        self.symbols.get_mut(at as usize)
-    }
-
-    pub(super) fn remove_symbol(&mut self, name: Sym) {
-        if self.index.remove(&name).is_some() {
-            self.symbols.retain(|symbol| symbol.name != name);
-            for (at, symbol) in self.symbols.iter().enumerate() {
-                let at = u32::try_from(at).unwrap_or(u32::MAX);
-                self.index.insert(symbol.name, at);
-            }
-        }
     }
 }

@@ -185,14 +185,64 @@ pub struct Block {
     pub mangled_names: Option<Vec<Sym>>,
     /// Where it begins.
     pub loc: Loc,
-    /// The position of each symbol in `symbols`.
+    /// The position of each symbol in `symbols`; empty while there are few.
     pub(super) index: FxHashMap<Sym, u32>,
 }
 
+/// Up to so many symbols a search is faster than a table.
+const FEW_SYMBOLS: usize = 12;
+
 impl Block {
+    fn position(&self, name: Sym) -> Option<usize> {
+        if self.symbols.len() <= FEW_SYMBOLS {
+            return self.symbols.iter().position(|symbol| symbol.name == name);
+        }
+        self.index.get(&name).map(|&at| at as usize)
+    }
+
     /// A symbol by its mangled name.
     pub fn symbol(&self, name: Sym) -> Option<&Symbol> {
-        self.symbols.get(*self.index.get(&name)? as usize)
+        self.symbols.get(self.position(name)?)
+    }
+
+    /// As [`Self::symbol`], to change.
+    pub(super) fn symbol_mut(&mut self, name: Sym) -> Option<&mut Symbol> {
+        let at = self.position(name)?;
+        self.symbols.get_mut(at)
+    }
+
+    /// Sets the flags of a symbol, which is added if it is new.
+    pub(super) fn set_flags(&mut self, name: Sym, flags: Flags) {
+        if let Some(symbol) = self.symbol_mut(name) {
+            symbol.flags = flags;
+            return;
+        }
+        let at = self.symbols.len() as u32;
+        self.symbols.push(Symbol {
+            name,
+            flags,
+            scope: Scope::Unknown,
+        });
+        if !self.index.is_empty() {
+            self.index.insert(name, at);
+        } else if self.symbols.len() > FEW_SYMBOLS {
+            self.index_symbols();
+        }
+    }
+
+    pub(super) fn remove_symbol(&mut self, name: Sym) {
+        if let Some(at) = self.position(name) {
+            self.symbols.remove(at);
+            self.index.clear();
+            if self.symbols.len() > FEW_SYMBOLS {
+                self.index_symbols();
+            }
+        }
+    }
+
+    fn index_symbols(&mut self) {
+        let names = self.symbols.iter().map(|symbol| symbol.name);
+        self.index.extend(names.zip(0..));
     }
 
     /// How a mangled name is reached; `Unknown` when the block does not have it.

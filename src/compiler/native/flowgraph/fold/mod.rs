@@ -17,6 +17,7 @@ use crate::compiler::native::constant::{Heap, Item, Object};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::fold::constant::Folded;
 use crate::compiler::native::opcode::Op;
+use rustc_hash::FxHashMap;
 
 /// The most loads that become one constant: CPython's guideline for the use of the stack.
 const MAX_LOADS: usize = 30;
@@ -39,7 +40,13 @@ pub struct Constants<'a> {
     pub heap: &'a mut Heap,
     /// Scratch: where the operands are loaded.
     places: Vec<usize>,
+    /// The first index of each of the first `tabled` items, once there are many.
+    table: FxHashMap<Item, u32>,
+    tabled: usize,
 }
+
+/// Up to so many constants a search is faster than a table.
+const FEW: usize = 32;
 
 impl<'a> Constants<'a> {
     /// The constants of one code object.
@@ -49,6 +56,8 @@ impl<'a> Constants<'a> {
             pool,
             heap,
             places: Vec::new(),
+            table: FxHashMap::default(),
+            tabled: 0,
         }
     }
 
@@ -61,12 +70,23 @@ impl<'a> Constants<'a> {
             }
             value => Item::Value(Heap::canonical(value, self.pool)),
         };
-        let known = self.items.iter().position(|&other| other == item);
-        let at = known.unwrap_or_else(|| {
+        self.find(item).unwrap_or_else(|| {
             self.items.push(item);
-            self.items.len() - 1
-        });
-        at as u32
+            self.items.len() as u32 - 1
+        })
+    }
+
+    fn find(&mut self, item: Item) -> Option<u32> {
+        if self.items.len() <= FEW {
+            let known = self.items.iter().position(|&other| other == item);
+            return known.map(|at| at as u32);
+        }
+        let new = self.items.get(self.tabled..).unwrap_or(&[]);
+        for (&item, at) in new.iter().zip(self.tabled as u32..) {
+            self.table.entry(item).or_insert(at);
+        }
+        self.tabled = self.items.len();
+        self.table.get(&item).copied()
     }
 
     /// The item that an instruction loads.

@@ -1,0 +1,124 @@
+//! What kind of instruction an opcode is: what the graph passes ask at each instruction, so the
+//! answers are in a table.
+
+use super::Op;
+
+/// Instructions that may go to their argument in the normal flow.
+const JUMPS: &[Op] = &[
+    Op::Jump,
+    Op::JumpNoInterrupt,
+    Op::JumpForward,
+    Op::JumpBackward,
+    Op::JumpBackwardNoInterrupt,
+    Op::JumpIfFalse,
+    Op::JumpIfTrue,
+    Op::PopJumpIfFalse,
+    Op::PopJumpIfTrue,
+    Op::PopJumpIfNone,
+    Op::PopJumpIfNotNone,
+    Op::ForIter,
+    Op::Send,
+    Op::EndAsyncForOf,
+];
+const UNCONDITIONAL_JUMPS: &[Op] = &[
+    Op::Jump,
+    Op::JumpNoInterrupt,
+    Op::JumpForward,
+    Op::JumpBackward,
+    Op::JumpBackwardNoInterrupt,
+];
+const BLOCK_PUSHES: &[Op] = &[Op::SetupFinally, Op::SetupCleanup, Op::SetupWith];
+const SCOPE_EXITS: &[Op] = &[
+    Op::ReturnValue,
+    Op::ReturnConst,
+    Op::RaiseVarargs,
+    Op::Reraise,
+];
+const CONST_LOADS: &[Op] = &[Op::LoadConst, Op::ReturnConst];
+const EVAL_BREAKS: &[Op] = &[
+    Op::Call,
+    Op::CallFunctionEx,
+    Op::CallFunctionExOrNull,
+    Op::CallKw,
+    Op::Resume,
+    Op::Jump,
+    Op::JumpBackward,
+];
+
+const JUMP: u8 = 1;
+const UNCONDITIONAL_JUMP: u8 = 2;
+const BLOCK_PUSH: u8 = 4;
+const SCOPE_EXIT: u8 = 8;
+const CONST_LOAD: u8 = 16;
+const EVAL_BREAK: u8 = 32;
+
+static CLASSES: [u8; 256] = {
+    let table = mark([0; 256], JUMPS, JUMP);
+    let table = mark(table, UNCONDITIONAL_JUMPS, UNCONDITIONAL_JUMP);
+    let table = mark(table, BLOCK_PUSHES, BLOCK_PUSH);
+    let table = mark(table, SCOPE_EXITS, SCOPE_EXIT);
+    let table = mark(table, CONST_LOADS, CONST_LOAD);
+    mark(table, EVAL_BREAKS, EVAL_BREAK)
+};
+
+#[allow(clippy::indexing_slicing)] // Only while the program is built.
+const fn mark(mut table: [u8; 256], ops: &[Op], class: u8) -> [u8; 256] {
+    let mut at = 0;
+    while at < ops.len() {
+        table[ops[at] as usize] |= class;
+        at += 1;
+    }
+    table
+}
+
+impl Op {
+    #[allow(clippy::indexing_slicing)] // An opcode is one byte.
+    fn is_any(self, classes: u8) -> bool {
+        CLASSES[self as u8 as usize] & classes != 0
+    }
+
+    /// Whether the argument is a jump target in the normal flow.
+    pub fn is_jump(self) -> bool {
+        self.is_any(JUMP)
+    }
+
+    /// Whether it pushes an exception handler (pseudo instructions only).
+    pub fn is_block_push(self) -> bool {
+        self.is_any(BLOCK_PUSH)
+    }
+
+    /// Whether the argument is a label.
+    pub fn has_target(self) -> bool {
+        self.is_any(JUMP | BLOCK_PUSH)
+    }
+
+    /// Whether it always jumps.
+    pub fn is_unconditional_jump(self) -> bool {
+        self.is_any(UNCONDITIONAL_JUMP)
+    }
+
+    /// Whether it leaves the code object.
+    pub fn is_scope_exit(self) -> bool {
+        self.is_any(SCOPE_EXIT)
+    }
+
+    /// Whether it must be the last of its block.
+    pub fn is_terminator(self) -> bool {
+        self.is_any(JUMP | SCOPE_EXIT)
+    }
+
+    /// Whether what follows in the text is not reached from it.
+    pub fn no_fallthrough(self) -> bool {
+        self.is_any(SCOPE_EXIT | UNCONDITIONAL_JUMP)
+    }
+
+    /// Whether the argument is an index into the constants.
+    pub fn has_const(self) -> bool {
+        self.is_any(CONST_LOAD)
+    }
+
+    /// Whether signals and other threads are looked after at this instruction.
+    pub fn has_eval_break(self) -> bool {
+        self.is_any(EVAL_BREAK)
+    }
+}
