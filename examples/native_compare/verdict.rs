@@ -89,11 +89,11 @@ impl Verdict {
             }
             (Err(Stop::Unsure(why)), Answer::Code(_)) => Verdict::Unsure {
                 rejected: false,
-                why,
+                why: *why,
             },
             (Err(Stop::Unsure(why)), Answer::Refused(_)) => Verdict::Unsure {
                 rejected: true,
-                why,
+                why: *why,
             },
             (Err(Stop::Rejected(error)), Answer::Code(_)) => {
                 Verdict::Wrong(format!("rejected: {}: {}", error.kind, error.message))

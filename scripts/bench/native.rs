@@ -4,7 +4,12 @@
 //!        native_bench memory MINOR LIST             all files, one after the other: peak kB
 //!        native_bench file MINOR PATH               one file: bytes, seconds, peak kB above the start
 //!        native_bench latency MINOR LIST            single files of 10 to 20 KB through the trait, in µs
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
 
 use pycfs::compiler::native::backend::NativeCompiler;
 use pycfs::compiler::native::error::Stop;

@@ -1,15 +1,14 @@
 //! The native compiler behind the compiler trait.
 //!
-//! Each compile has a thread of its own: a panic ends that thread only, and a compile that takes too
-//! long is left behind.
-
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+//! Each compile has a thread to itself ([`workers`]): a panic ends that compile only, and one that
+//! takes too long is left behind.
 
 use super::constant::Marshalled;
 use super::error::Stop;
 use super::explain::explain;
 use super::pipeline;
 use super::profile::Profile;
+use super::workers::{self, Unanswered};
 use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
 use crate::pyc::{Target, Template};
 
@@ -74,23 +73,18 @@ impl Compiler for NativeCompiler {
 
     fn compile(&self, job: &Job) -> Result<Code, Refusal> {
         let profile = profile(job.target).ok_or(Refusal::NotCovered(job.target))?;
-        let (send, receive) = sync_channel(1);
         let source = job.source.clone();
         let (level, target, name) = (job.level, job.target, job.explain.clone());
-        std::thread::Builder::new()
-            .name("native compile".to_owned())
-            .spawn(move || {
-                // Nobody listens any more after the timeout.
-                let result = pipeline::compile(&source, profile, level)
-                    .map_err(|stop| refusal(stop, &source, target, name.as_deref()));
-                let _ = send.send(result);
-            })
-            .map_err(failed)?;
-        match receive.recv_timeout(job.timeout) {
+        let task = move || {
+            pipeline::compile(&source, profile, level)
+                .map_err(|stop| refusal(stop, &source, target, name.as_deref()))
+        };
+        match workers::run(job.timeout, task) {
             Ok(Ok(marshalled)) => code(marshalled, profile),
             Ok(Err(refusal)) => Err(refusal),
-            Err(RecvTimeoutError::Timeout) => Err(Refusal::TimedOut(job.timeout)),
-            Err(RecvTimeoutError::Disconnected) => {
+            Err(Unanswered::TimedOut) => Err(Refusal::TimedOut(job.timeout)),
+            Err(Unanswered::NoThread(why)) => Err(failed(why)),
+            Err(Unanswered::Panicked) => {
                 Err(Refusal::Died("the native compiler panicked".to_owned()))
             }
         }

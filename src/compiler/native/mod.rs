@@ -24,3 +24,4 @@ pub mod parse;
 pub mod pipeline;
 pub mod profile;
 pub mod symtable;
+mod workers;

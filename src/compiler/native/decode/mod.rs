@@ -14,15 +14,15 @@ use crate::compiler::native::parse::are_in_comments;
 use crate::pyc::Target;
 use std::borrow::Cow;
 
-/// The largest source that is compiled; offsets are 32 bits wide in the parser.
-const MAX_LEN: usize = 256 * 1024 * 1024;
+/// The largest source that is compiled: what a compile needs is a multiple of it.
+const MAX_LEN: usize = 64 * 1024 * 1024;
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Decodes a source file.
 pub fn decode(source: &[u8], target: Target) -> Pass<Cow<'_, str>> {
     if source.len() > MAX_LEN {
-        return Err(Stop::unsure("a source of more than 256 MiB"));
+        return Err(Stop::unsure("a source of more than 64 MiB"));
     }
     if memchr::memchr(0, source).is_some() {
         return Err(rejected("source code string cannot contain null bytes"));
