@@ -59,6 +59,12 @@ if [ "${1:-}" != --quick ]; then
         step "cpython-tests.sh" "$SCRIPTS/cpython-tests.sh"
         step "vm.sh" env PYCFS="$PYCFS_VM" "$SCRIPTS/vm.sh"
         step "faults.sh" env PYCFS_MODULES="${PYCFS_MODULES:-2500}" "$SCRIPTS/faults.sh"
+        # torture.sh, inject.sh and filesystems.sh are run by hand: they take long.
+        if [ "$(id -u)" -eq 0 ]; then
+            step "healing.sh" "$SCRIPTS/healing.sh" "${PYCFS_IMPORTS:-8000}" 5
+        else
+            summary+=("SKIPPED healing.sh: it needs root")
+        fi
     fi
 fi
 

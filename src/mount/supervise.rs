@@ -32,7 +32,7 @@ use crate::fuse::turn_away;
 use crate::sys::daemon::{Fork, fork};
 
 /// A daemon that served for as long was in order: when it dies, the next one starts at once.
-const SETTLED: Duration = Duration::from_secs(10);
+const SETTLED: Duration = Duration::from_secs(1);
 /// How long to wait before the second of several starts in a row; doubled with each one.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest wait.

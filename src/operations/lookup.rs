@@ -50,7 +50,10 @@ impl Operations {
             Err(error) => return reply(Err(error)),
         };
         match &inode.body {
-            Body::Real(_) => reply(self.look_in_directory(&inode, name)),
+            Body::Real(_) => reply(match self.look_in_directory(&inode, name) {
+                Err(error) if name == CACHE_DIRECTORY => Err(unservable(error)),
+                looked => looked,
+            }),
             Body::CacheDirectory(of) => match self.ask(asker, parent, of, name) {
                 Ok((ask, covered)) => {
                     let this = Arc::clone(self);
@@ -62,7 +65,7 @@ impl Operations {
                         });
                     });
                 }
-                Err(error) => reply(Err(error)),
+                Err(error) => reply(Err(unservable(error))),
             },
             Body::Pyc(_) => reply(Err(Error::new("look up", Errno::NOTDIR))),
         }
@@ -207,6 +210,22 @@ impl Operations {
                 log::warn!("{} is absent: {reason}", name.display());
                 Error::new("synthesize", Errno::NOENT)
             }
+        }
+    }
+}
+
+/// What a reader is told of an entry whose source cannot be reached: that it is not there, but for
+/// what makes the kernel walk the path again.
+fn unservable(error: Error) -> Error {
+    match error.errno {
+        Errno::STALE | Errno::NOENT => error,
+        errno => {
+            log::log!(
+                error.level(),
+                "an entry is absent: {}: {errno}",
+                error.doing
+            );
+            Error::new("synthesize", Errno::NOENT)
         }
     }
 }

@@ -3,7 +3,7 @@
 use rustix::fs::{AtFlags, Statx, StatxFlags};
 use std::os::fd::AsFd;
 
-use super::error::{Doing, Error};
+use super::error::{Doing, Error, patiently};
 
 /// A point in time: whole seconds since 1970 (may be negative) and nanoseconds (0 to 999,999,999).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -120,20 +120,22 @@ pub struct Attr {
 impl Attr {
     /// The attributes of an open file.
     pub fn of_fd(fd: impl AsFd) -> Result<Attr, Error> {
-        let stat = rustix::fs::statx(fd, c"", AtFlags::EMPTY_PATH, wanted()).doing("stat")?;
+        let stat = patiently(|| rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, wanted()))
+            .doing("stat")?;
         Ok(Attr::from_statx(&stat))
     }
 
     /// The attributes of one name in a directory; a symlink is not followed.
     pub fn of_name(dir: impl AsFd, name: &std::ffi::OsStr) -> Result<Attr, Error> {
         let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT;
-        let stat = rustix::fs::statx(dir, name, flags, wanted()).doing("stat")?;
+        let stat = patiently(|| rustix::fs::statx(&dir, name, flags, wanted())).doing("stat")?;
         Ok(Attr::from_statx(&stat))
     }
 
     /// The attributes of what a path leads to, symlinks followed.
     pub(super) fn of_followed(base: impl AsFd, path: &std::path::Path) -> Result<Attr, Error> {
-        let stat = rustix::fs::statx(base, path, AtFlags::NO_AUTOMOUNT, wanted()).doing("stat")?;
+        let flags = AtFlags::NO_AUTOMOUNT;
+        let stat = patiently(|| rustix::fs::statx(&base, path, flags, wanted())).doing("stat")?;
         Ok(Attr::from_statx(&stat))
     }
 
@@ -190,4 +192,24 @@ impl Attr {
 /// The mask of what [`Attr`] needs. `MNT_ID_UNIQUE` is never reused, unlike `MNT_ID`.
 fn wanted() -> StatxFlags {
     StatxFlags::BASIC_STATS | StatxFlags::BTIME | StatxFlags::from_bits_retain(0x4000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_concluded_from_times_that_are_new_or_ahead_of_a_clock_that_was_set_back() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let attr = Attr::of_fd(file.as_file()).unwrap();
+        let after = |seconds: i64| Time {
+            sec: attr.ctime.sec + seconds,
+            nsec: attr.ctime.nsec,
+        };
+        assert!(attr.is_recent(after(0)));
+        assert!(attr.is_recent(after(1)));
+        assert!(!attr.is_recent(after(2)));
+        // The clock was set back by an hour.
+        assert!(attr.is_recent(after(-3600)));
+    }
 }

@@ -2,6 +2,7 @@
 
 use log::Level;
 use rustix::io::Errno;
+use std::time::Duration;
 
 /// Why a request on the tree has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,6 +33,25 @@ impl Error {
             _ => Level::Debug,
         }
     }
+}
+
+/// Makes a system call again that failed for a reason of the moment: a signal, or a lack of memory or
+/// descriptors that others may end. After a few times the error stands.
+pub(crate) fn patiently<T>(
+    mut call: impl FnMut() -> rustix::io::Result<T>,
+) -> rustix::io::Result<T> {
+    const TRIES: u32 = 4;
+    const PAUSE: Duration = Duration::from_millis(1);
+    for tried in 0..TRIES {
+        match call() {
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => {
+                std::thread::sleep(PAUSE * tried);
+            }
+            result => return result,
+        }
+    }
+    call()
 }
 
 /// Turns a rustix result into one of this module's, naming what was being done.

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use super::attr::{Attr, Identity, Kind};
-use super::error::{Doing, Error};
+use super::error::{Doing, Error, patiently};
 
 /// The kernel takes paths of up to 4,095 bytes in one call; deeper trees are walked in pieces.
 const MAX_WALK: usize = 4000;
@@ -75,14 +75,16 @@ impl Dir {
 
     /// The target of a symlink, unchanged.
     pub fn readlink(&self, name: &OsStr) -> Result<Vec<u8>, Error> {
-        let target = rustix::fs::readlinkat(&self.fd, name, Vec::new()).doing("readlink")?;
+        let target =
+            patiently(|| rustix::fs::readlinkat(&self.fd, name, Vec::new())).doing("readlink")?;
         Ok(target.into_bytes())
     }
 
     /// Opens this directory for reading its entries.
     pub fn reopen_for_listing(&self) -> Result<OwnedFd, Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.fd, c".", flags, Mode::empty()).doing("open directory")
+        patiently(|| rustix::fs::openat(&self.fd, c".", flags, Mode::empty()))
+            .doing("open directory")
     }
 
     /// Opens a regular file in it for reading, symlinks not followed. A file of another kind is
@@ -196,7 +198,8 @@ impl SourceFile {
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> Result<usize, Error> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::pread(&self.fd, rest, offset.saturating_add(done as u64)) {
+            let at = offset.saturating_add(done as u64);
+            match patiently(|| rustix::io::pread(&self.fd, &mut *rest, at)) {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(Errno::INTR) => {}
@@ -263,9 +266,10 @@ pub(super) fn open_one(
     flags: OFlags,
     resolve: ResolveFlags,
 ) -> Result<OwnedFd, Error> {
-    const TRIES: usize = 64;
+    const TRIES: usize = 16;
     for _ in 0..TRIES {
-        match rustix::fs::openat2(base, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
+        let flags = flags | OFlags::CLOEXEC;
+        match patiently(|| rustix::fs::openat2(base, path, flags, Mode::empty(), resolve)) {
             // A rename elsewhere raced with the walk: the kernel asks to try again.
             Err(Errno::AGAIN | Errno::INTR) => {}
             result => return result.doing("open"),

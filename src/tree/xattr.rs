@@ -6,6 +6,7 @@
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
 
 use super::error::{Doing, Error};
 use super::open::{Dir, SourceFile};
@@ -16,7 +17,13 @@ const LARGEST: usize = 65_536;
 /// The value of one attribute of `name` in `dir` (`None` for the directory itself).
 pub fn get(dir: &Dir, name: Option<&OsStr>, attribute: &OsStr) -> Result<Vec<u8>, Error> {
     let path = path_to(dir, name);
-    read_sized(|buffer| rustix::fs::lgetxattr(&path, attribute, buffer)).doing("getxattr")
+    read_sized(|buffer| rustix::fs::lgetxattr(&path, attribute, buffer))
+        .map_err(|errno| match errno {
+            // To the kernel that is a failed access check; that there is no ACL is what it means.
+            Errno::OPNOTSUPP if attribute.as_bytes().starts_with(ACLS) => Errno::NODATA,
+            other => other,
+        })
+        .doing("getxattr")
 }
 
 /// The names of all attributes of `name` in `dir`, each followed by a NUL byte.
@@ -48,6 +55,8 @@ fn read_sized(
     }
 }
 
+/// What the names of ACLs begin with.
+const ACLS: &[u8] = b"system.posix_acl_";
 /// The name under which an access ACL is read.
 const ACL: &str = "system.posix_acl_access";
 

@@ -12,5 +12,6 @@ mod readers;
 mod compilers;
 mod edits;
 mod healing;
+mod hostile;
 mod limits;
 mod stores;
