@@ -38,7 +38,7 @@ if [ "$(id -u)" -eq 0 ]; then
     # Without references the versions that this distribution lacks are skipped by name in the tests.
     step "references" "$SCRIPTS/references.sh"
 fi
-step "cargo test" cargo test --locked
+step "cargo test" cargo test --locked --no-fail-fast
 # The bundled VM is a build of its own: optimized, or it is too slow to test.
 step "cargo vm-build" cargo vm-build --locked
 step "cargo vm-test" cargo vm-test --locked --lib vm::

@@ -64,6 +64,25 @@ impl From<sled::Error> for Trouble {
     }
 }
 
+/// Opens a database. The lock of one that was just closed lives on for a moment in each child process
+/// that is between its fork and its exec: it is waited for.
+fn open_unlocked(config: &sled::Config) -> Result<sled::Db, Trouble> {
+    const TRIES: u32 = 40;
+    const PAUSE: Duration = Duration::from_millis(25);
+    for _ in 0..TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if is_locked(&error) => thread::sleep(PAUSE),
+            result => return Ok(result?),
+        }
+    }
+    Ok(config.open()?)
+}
+
+/// Whether sled could not get its lock. It says so in words only.
+fn is_locked(error: &io::Error) -> bool {
+    error.to_string().contains("could not acquire lock")
+}
+
 type Job = Box<dyn FnOnce(&sled::Db) + Send>;
 
 /// A ledger in a sled database.
@@ -110,7 +129,7 @@ impl SledLedger {
                     .path(path)
                     .cache_capacity(CACHE)
                     .flush_every_ms(Some(FLUSH_EVERY));
-                match guarded(|| Ok(config.open()?)) {
+                match guarded(|| open_unlocked(&config)) {
                     Ok(db) => {
                         let _ = opened.send(Ok(()));
                         for job in work {
@@ -258,6 +277,19 @@ mod tests {
         ledger.write(none).unwrap();
         assert!(ledger.read(buckets).unwrap().iter().all(Vec::is_empty));
         ledger.close(PATIENCE);
+    }
+
+    #[test]
+    fn a_lock_that_is_let_go_soon_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let held = sled::Config::new().path(&path).open().unwrap();
+        let until_free = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(200));
+            drop(held);
+        });
+        open_unlocked(&sled::Config::new().path(&path)).unwrap();
+        until_free.join().unwrap();
     }
 
     #[test]
