@@ -43,6 +43,13 @@ fn without_cache(mut tree: BTreeMap<PathBuf, fs::Metadata>) -> BTreeMap<PathBuf,
 }
 
 fn assert_same_tree(mounted: &Mounted) {
+    assert_same_tree_with_replaced(mounted, &[]);
+}
+
+/// `replaced` are names whose file may have got the inode number of the one that was there before:
+/// while the kernel holds the old one, the new one has a number of the mount's own.
+fn assert_same_tree_with_replaced(mounted: &Mounted, replaced: &[&str]) {
+    const OWN_NUMBERS: u64 = 1 << 62;
     let real = without_cache(walk(mounted.source()));
     let mirror = without_cache(walk(mounted.mount_point()));
     assert_eq!(
@@ -67,7 +74,11 @@ fn assert_same_tree(mounted: &Mounted) {
         };
         assert_eq!(facts(expected), facts(found), "{}", path.display());
         if !path.as_os_str().is_empty() {
-            assert_eq!(expected.ino(), found.ino(), "{}", path.display());
+            let has_own_number =
+                found.ino() >= OWN_NUMBERS && replaced.iter().any(|name| path == Path::new(name));
+            if !has_own_number {
+                assert_eq!(expected.ino(), found.ino(), "{}", path.display());
+            }
         }
         let (real, mirror) = (
             mounted.source().join(path),
@@ -174,7 +185,13 @@ fn every_file_has_the_same_attributes_and_content_on_both_sides() {
     fs::create_dir(source.join("relative")).unwrap();
     mounted.write("relative/now a directory", "");
     mounted.settle();
-    assert_same_tree(&mounted);
+    let new = [
+        "relative",
+        "relative/now a directory",
+        "pkg",
+        "pkg/other.txt",
+    ];
+    assert_same_tree_with_replaced(&mounted, &new);
 }
 
 #[test]
