@@ -27,8 +27,8 @@ const AT_ONCE: usize = 4;
 /// The arguments of `pycfs warm`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// A version to compile for, for example 3.13 (may be repeated); those in use without one.
-    #[arg(long = "python", value_name = "VERSION")]
+    /// Compile for these CPython versions, for example 3.13 or 3.12,3.13; those in use without one.
+    #[arg(long = "python", value_name = "X.Y", value_delimiter = ',')]
     versions: Vec<Target>,
     /// No progress bar and no summary.
     #[arg(short, long)]
@@ -64,6 +64,12 @@ pub fn run(args: &Args) -> ExitCode {
     {
         let place = entry.mount_point.display();
         return fail(format!("{} is not below {place}", outside.display()));
+    }
+    if let Some((path, error)) = roots
+        .iter()
+        .find_map(|path| Some((path, path.metadata().err()?)))
+    {
+        return fail(format!("{}: {error}", path.display()));
     }
     let sources = sources(roots);
     let bar = bar(args.quiet, sources.len() * wanted.len());

@@ -198,3 +198,32 @@ fn a_store_that_is_not_there_is_told() {
             .arg(it.store()),
     );
 }
+
+#[test]
+fn warm_compiles_each_source_once_and_says_what_has_no_entry() {
+    let Some(it) = Background::prepared() else {
+        return;
+    };
+    it.write("pkg/__init__.py", "");
+    it.write("pkg/sub.py", "value = 1\n");
+    it.write("broken.py", "def f(:\n");
+    it.write("notes.txt", "no source");
+    it.mount(&["--backend", "native"]);
+    let place = it.mount_point();
+    let warm = |rest: &[&str]| {
+        let output = bounded(pycfs().arg("warm").arg(place).args(rest));
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let compiled = || it.count("/synthesis/compiled");
+    let said = warm(&["--python", "3.13,3.14", "pkg"]);
+    assert_eq!(said, "2 sources: 4 entries are there, 0 are absent\n");
+    assert_eq!(compiled(), 4);
+    let said = warm(&["--python", "3.13"]);
+    assert_eq!(said, "3 sources: 2 entries are there, 1 are absent\n");
+    assert_eq!(compiled(), 4, "what is there is not compiled again");
+    for (path, why) in [("missing", "No such file"), ("/etc", "is not below")] {
+        let said = ends_with(1, pycfs().arg("warm").arg(place).arg(path));
+        assert!(said.contains(path) && said.contains(why), "{said}");
+    }
+}
