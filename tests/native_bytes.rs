@@ -22,22 +22,6 @@ use pycfs::pyc::{Level, Target};
 /// strings in several code objects.
 const PROCESS_DEPENDENT: [&str; 1] = ["test/test_tkinter/test_text.py"];
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        let kind = fs::symlink_metadata(&path).unwrap();
-        if kind.is_dir() && !path.ends_with("site-packages") {
-            sources(&path, found);
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "py") {
-            found.push(path);
-        }
-    }
-}
-
 /// Asks the reference to compile every path; returns the folder with an answer for each.
 fn ask(python: &Path, version: &str, paths: &[PathBuf]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("bytes-{version}"));
@@ -82,8 +66,7 @@ fn compare(minor: u8, level: Level) {
         common::skipped(&format!("the reference is CPython {version}, not {ours}"));
         return;
     }
-    let mut paths = Vec::new();
-    sources(Path::new(library), &mut paths);
+    let paths = common::library_sources(Path::new(library), u64::MAX);
     let folder = ask(&python, version, &paths);
     let (mut identical, mut refused) = (0, 0);
     let (mut wrong, mut unsure) = (Vec::new(), Vec::new());

@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -17,23 +17,6 @@ use pycfs::pyc::{Level, Target};
 /// How many files are compiled, and the largest of them: debug builds are slow.
 const FILES: usize = 300;
 const LARGEST: u64 = 40_000;
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let entries = std::fs::read_dir(folder).unwrap();
-    let mut entries: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
-    entries.sort();
-    for path in entries {
-        let kind = std::fs::symlink_metadata(&path).unwrap();
-        if kind.is_dir() && !path.ends_with("site-packages") {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "py")
-            && kind.is_file()
-            && kind.len() <= LARGEST
-        {
-            found.push(path);
-        }
-    }
-}
 
 /// The numbers below `count`, shuffled.
 fn shuffled(count: usize, mut seed: u64) -> Vec<usize> {
@@ -77,8 +60,7 @@ fn bytes_depend_neither_on_the_run_nor_on_threads_nor_on_the_order() {
         common::skipped("no standard library of a reference");
         return;
     };
-    let mut paths = Vec::new();
-    sources(&library, &mut paths);
+    let paths = common::library_sources(&library, LARGEST);
     let step = (paths.len() / FILES).max(1);
     let paths = paths.iter().step_by(step).take(FILES);
     let sources: Vec<Vec<u8>> = paths.map(|path| std::fs::read(path).unwrap()).collect();

@@ -50,22 +50,6 @@ fn output(command: &mut Command) -> String {
     String::from_utf8(command.output().unwrap().stdout).unwrap()
 }
 
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        let kind = fs::symlink_metadata(&path).unwrap();
-        if kind.is_dir() && !path.ends_with("site-packages") {
-            sources(&path, found);
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "py") {
-            found.push(path);
-        }
-    }
-}
-
 /// Asks the reference about every path; returns the folder with an answer for each.
 fn ask(python: &Path, version: &str, mode: &str, paths: &[PathBuf]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("front-{version}-{mode}"));
@@ -117,8 +101,7 @@ fn compare(minor: u8, mode: &str) {
         "import sys, os; print('%d.%d.%d' % sys.version_info[:3], os.path.dirname(os.__file__))";
     let facts = output(Command::new(&python).args(["-c", facts]));
     let (version, library) = facts.trim().split_once(' ').unwrap();
-    let mut paths = Vec::new();
-    sources(Path::new(library), &mut paths);
+    let paths = common::library_sources(Path::new(library), u64::MAX);
     let folder = ask(&python, version, mode, &paths);
     let (mut equal, mut refused, mut unsure) = (0, 0, 0);
     let mut wrong = Vec::new();

@@ -6,7 +6,6 @@
 mod common;
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use common::reference::{Answer, Reference};
 use pycfs::compiler::native::error::Stop;
@@ -32,25 +31,6 @@ const LOADED_BY_THE_WORKER: [&str; 5] = [
     "weakref.py",
 ];
 
-fn sample(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        let kind = fs::symlink_metadata(&path).unwrap();
-        if kind.is_dir() && !path.ends_with("site-packages") {
-            sample(&path, found);
-        } else if kind.is_file()
-            && kind.len() <= LARGEST
-            && path.extension().is_some_and(|extension| extension == "py")
-        {
-            found.push(path);
-        }
-    }
-}
-
 /// Where the bytes differ first, with the source line.
 fn difference(reference: &Reference, ours: &[u8], theirs: &[u8]) -> String {
     let Ok(ours) = marshal::read(reference.target, ours) else {
@@ -72,8 +52,7 @@ fn count(minor: u8, least: usize) {
     let Some(mut reference) = Reference::of(minor) else {
         return;
     };
-    let mut paths = Vec::new();
-    sample(&reference.library, &mut paths);
+    let paths = common::library_sources(&reference.library, LARGEST);
     let name = reference.name();
     let mut identical = [0; 3];
     let mut all = [0; 3];

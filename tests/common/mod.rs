@@ -128,6 +128,29 @@ pub fn run_script(interpreter: &Path, script: &str, arguments: &[&str]) -> Outpu
     output
 }
 
+/// The `.py` files of a library of at most `largest` bytes each, without its site-packages, in an
+/// order that is the same on each run.
+pub fn library_sources(folder: &Path, largest: u64) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    let mut found = Vec::new();
+    for path in entries {
+        let kind = std::fs::symlink_metadata(&path).unwrap();
+        if kind.is_dir() && !path.ends_with("site-packages") {
+            found.append(&mut library_sources(&path, largest));
+        } else if kind.is_file()
+            && kind.len() <= largest
+            && path.extension().is_some_and(|extension| extension == "py")
+        {
+            found.push(path);
+        }
+    }
+    found
+}
+
 /// Compiles an interpreter's standard library and gives `visit` each source's path, optimization
 /// level and marshal data. `choice` is `all` (each file at each level) or `N` (about N files, each
 /// at one level). Every second root code object is marshalled while something else refers to it,
