@@ -140,23 +140,27 @@ impl Verdict {
     }
 }
 
-/// What a fresh process makes of the source.
+/// What `-m py_compile` makes of the source in a process of its own; nothing if it rejects it.
 fn fresh(python: &Path, name: &str, source: &[u8], level: Level) -> Vec<u8> {
-    let script = "import sys, marshal; code = compile(open(sys.argv[1], 'rb').read(), sys.argv[1], 'exec', \
-                  dont_inherit=True, optimize=int(sys.argv[2])); sys.stdout.buffer.write(marshal.dumps(code))";
     std::fs::write(name, source).unwrap();
-    let output = command(python)
-        .args([
-            "-W",
-            "ignore",
-            "-c",
-            script,
-            name,
-            &level.number().to_string(),
-        ])
-        .output()
-        .unwrap();
-    output.stdout
+    let caches = Path::new(name).with_file_name("__pycache__");
+    let _ = std::fs::remove_dir_all(&caches);
+    let mut python = command(python);
+    match level.number() {
+        0 => {}
+        1 => drop(python.arg("-O")),
+        _ => drop(python.arg("-OO")),
+    }
+    python.args(["-W", "ignore", "-m", "py_compile", name]);
+    let _ = python.output().unwrap();
+    let Some(Ok(pyc)) = std::fs::read_dir(&caches)
+        .ok()
+        .and_then(|mut entries| entries.next())
+    else {
+        return Vec::new();
+    };
+    let pyc = std::fs::read(pyc.path()).unwrap();
+    pyc.get(16..).unwrap_or_default().to_vec()
 }
 
 /// The counts, and what to look at.

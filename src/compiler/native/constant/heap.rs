@@ -82,8 +82,9 @@ pub struct CodeObject {
 pub struct Heap {
     objects: Vec<Object>,
     interned: FxHashMap<Sym, ObjectId>,
-    /// Strings that look like identifiers and were met as literals first.
-    literals: FxHashSet<Sym>,
+    /// Strings that look like identifiers and were met as literals, and whether a code object before
+    /// had interned another object with that text: a name that the compiler mangled.
+    literals: FxHashMap<Sym, bool>,
     /// The names of the program, which the parser interned; once they are asked for.
     names: Option<FxHashSet<Sym>>,
     /// Constants merged by type and value.
@@ -158,7 +159,7 @@ impl Heap {
         Heap {
             objects: Vec::new(),
             interned: FxHashMap::default(),
-            literals: FxHashSet::default(),
+            literals: FxHashMap::default(),
             names: None,
             merged: FxHashMap::default(),
             merged_tuples: FxHashMap::default(),
@@ -220,7 +221,7 @@ impl Heap {
             }),
             Origin::Qualname | Origin::Literal | Origin::Computed => {
                 if is_interned_constant(pool.text(text)) {
-                    self.literals.insert(text);
+                    self.literals.entry(text).or_insert(known);
                     return self.name(text);
                 }
                 self.add(Object::Str {
@@ -396,11 +397,12 @@ impl Heap {
             return id;
         };
         let replaced = |item: &Constant| match item {
-            Constant::Str(text) => {
-                self.literals.contains(text)
-                    && (names.contains(text) || self.profile.is_startup_name(pool.text(*text)))
+            Constant::Str(text) => self.literals.get(text).is_some_and(|&is_second| {
+                (is_second
+                    || names.contains(text)
+                    || self.profile.is_startup_name(pool.text(*text)))
                     && pool.str(*text).is_some_and(|text| text.chars().count() > 1)
-            }
+            }),
             _ => false,
         };
         if !pool.tuple(items).iter().any(replaced) {
