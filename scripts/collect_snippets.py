@@ -60,15 +60,17 @@ def hook(event, arguments):
         file.write(source)
 
 
-wanted = sys.argv[2:] or [name for name in MODULES
-                          if os.path.exists(os.path.join(library, "test", name + ".py"))
-                          or os.path.isdir(os.path.join(library, "test", name))]
-sys.addaudithook(hook)
-from test.libregrtest.main import main
-try:
-    sys.argv[1:] = wanted
-    main()
-except SystemExit:
-    pass
-finally:
-    print(f"{len(known)} programs in {out}")
+# A fork server imports this file again: it must not run the tests.
+if __name__ == "__main__":
+    wanted = sys.argv[2:] or [name for name in MODULES
+                              if os.path.exists(os.path.join(library, "test", name + ".py"))
+                              or os.path.isdir(os.path.join(library, "test", name))]
+    sys.addaudithook(hook)
+    from test.libregrtest.main import main
+    try:
+        sys.argv[1:] = wanted
+        main()
+    except SystemExit:
+        pass
+    finally:
+        print(f"{len(known)} programs in {out}")

@@ -48,8 +48,8 @@ pub(super) struct Scanner<'a> {
     indents: Vec<(usize, usize)>,
     pending: i64,
     at_line_start: bool,
-    /// Behind a backslash at a line's end, in the same token's surroundings.
-    continued: bool,
+    /// Where CPython's buffer begins: at the last line that no token and no backslash reached into.
+    buffer_start: usize,
 }
 
 pub(super) fn starts_name(byte: u8) -> bool {
@@ -76,7 +76,7 @@ impl<'a> Scanner<'a> {
             indents: vec![(0, 0)],
             pending: 0,
             at_line_start: true,
-            continued: false,
+            buffer_start: 0,
         }
     }
 
@@ -254,9 +254,9 @@ impl<'a> Scanner<'a> {
                 self.at_line_start = true;
                 if blank_line || !self.brackets.is_empty() {
                     self.next_line();
+                    self.buffer_start = self.line_start;
                     continue;
                 }
-                self.continued = false;
                 // The next line is read with the next token.
                 return Ok(token);
             }
@@ -267,11 +267,14 @@ impl<'a> Scanner<'a> {
     /// Behind a backslash: only a newline may follow, and then something.
     fn continuation(&mut self) -> Result<(), Fault> {
         if self.peek() != Some(b'\n') {
-            if self.continued {
-                return Err(Fault::Unknown);
-            }
-            // The byte behind the backslash was read.
-            let offset = self.chars(self.line_start, self.at) + 1;
+            // The byte behind the backslash was read. CPython takes its offset in the buffer for one in
+            // the line, or for the line's end.
+            let end = self.line_start + (self.at - self.buffer_start);
+            let offset = if end <= self.line_end() {
+                self.chars(self.line_start, end) + 1
+            } else {
+                self.whole_line() + 1
+            };
             let message = "unexpected character after line continuation character";
             return Err(mild(self.error_at(message, self.line, offset, 0)));
         }
@@ -288,7 +291,6 @@ impl<'a> Scanner<'a> {
                 -1,
             )));
         }
-        self.continued = true;
         self.next_line();
         Ok(())
     }
@@ -315,6 +317,7 @@ impl<'a> Scanner<'a> {
                     }
                     self.at += 1;
                     self.continuation()?;
+                    self.buffer_start = self.line_start;
                     continue;
                 }
                 _ => break,
@@ -375,6 +378,7 @@ impl<'a> Scanner<'a> {
         {
             self.next_line();
         }
+        self.buffer_start = self.line_start;
     }
 
     /// A token that is no white space.

@@ -534,7 +534,8 @@ impl Builder<'_> {
         let future = self.future.loc;
         let late =
             loc.line > future.line || (loc.line == future.end_line && loc.col > future.end_col);
-        if late && is_future_import(ast, self.pool, id) {
+        // Before 3.14 the code generator finds it, behind all errors of symbols.
+        if late && self.is_314 && is_future_import(ast, self.pool, id) {
             let message = "from __future__ imports must occur at the beginning of the file";
             return Err(Stop::syntax(message, loc));
         }
