@@ -57,12 +57,16 @@ impl Search {
         let mut directories = self.directories.clone();
         directories.extend(self.pyenv.iter().flat_map(|root| pyenv_directories(root)));
         directories.extend(self.system.iter().cloned());
+        // A mount waits for this: what is not there, or there twice, is asked for once.
+        let mut known = HashSet::new();
+        directories
+            .retain(|path| path.is_absolute() && known.insert(path.clone()) && path.is_dir());
         let mut found = Found {
             explicit,
             ..Found::default()
         };
         let mut seen = HashSet::new();
-        for directory in directories.iter().filter(|path| path.is_absolute()) {
+        for directory in &directories {
             for target in Target::all() {
                 let path = directory.join(format!("python{target}"));
                 if let Some(real) = program(&path)
@@ -72,7 +76,7 @@ impl Search {
                 }
             }
         }
-        for directory in directories.iter().filter(|path| path.is_absolute()) {
+        for directory in &directories {
             for name in ["python3", "python"] {
                 let path = directory.join(name);
                 let Some(real) = program(&path) else { continue };
@@ -95,12 +99,11 @@ fn target_of_name(name: &OsStr) -> Option<Target> {
 /// The real path of an executable program that is no script: pyenv's shims are scripts, which
 /// choose an interpreter by what is in the environment.
 fn program(path: &Path) -> Option<PathBuf> {
-    let real = path.canonicalize().ok()?;
-    let status = real.metadata().ok()?;
+    let status = path.metadata().ok()?;
     if !status.is_file() || status.permissions().mode() & 0o111 == 0 {
         return None;
     }
-    if starts_as_script(&real) {
+    if starts_as_script(path) {
         return None;
     }
     let us = rustix::process::geteuid();
@@ -113,7 +116,7 @@ fn program(path: &Path) -> Option<PathBuf> {
         );
         return None;
     }
-    Some(real)
+    path.canonicalize().ok()
 }
 
 fn starts_as_script(path: &Path) -> bool {
