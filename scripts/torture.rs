@@ -62,6 +62,23 @@ struct Module {
     durable: AtomicU64,
     /// When each version was in the file, in nanoseconds since the start.
     times: Vec<AtomicU64>,
+    /// The last version before which the file was empty for a moment.
+    emptied: AtomicU64,
+}
+
+impl Module {
+    /// When a version was in the file.
+    fn time_of(&self, version: u64) -> u64 {
+        self.times[version as usize % REMEMBERED].load(SeqCst)
+    }
+}
+
+/// Whether this is what an empty source is mirrored as, or compiled to: a pyc has its size at byte 12.
+fn is_of_nothing(bytes: &[u8], entry: bool) -> bool {
+    match entry {
+        true => bytes.get(12..16) == Some(&[0; 4]),
+        false => bytes.is_empty(),
+    }
 }
 
 #[derive(Default)]
@@ -125,6 +142,10 @@ impl Run {
                 counts.absent.fetch_add(1, SeqCst);
                 if at_rest {
                     counts.absent_at_rest.fetch_add(1, SeqCst);
+                    if !entry {
+                        let filled = module.emptied.load(SeqCst).min(oldest);
+                        self.note_stale(path, "absent", oldest, began, module.time_of(filled));
+                    }
                 }
                 return;
             }
@@ -146,9 +167,19 @@ impl Run {
                 counts.torn_in_write.fetch_add(1, SeqCst);
                 return;
             }
+            (None, None) if self.mode == Mode::Watch && is_of_nothing(&bytes, entry) => {
+                // As it was when it was truncated or created: old, not torn.
+                let filled = module.emptied.load(SeqCst).min(oldest);
+                self.note_stale(path, "empty", oldest, began, module.time_of(filled));
+                return;
+            }
             _ => {
                 counts.torn.fetch_add(1, SeqCst);
-                eprintln!("torn: {}: {first:?} {last:?} of {oldest}", path.display());
+                eprintln!(
+                    "torn: {}: {first:?} {last:?} in {} bytes, {oldest} was durable",
+                    path.display(),
+                    bytes.len()
+                );
                 return;
             }
         };
@@ -156,19 +187,30 @@ impl Run {
             counts.future.fetch_add(1, SeqCst);
         }
         if version < oldest {
-            let replaced = module.times[(version as usize + 1) % REMEMBERED].load(SeqCst);
-            let lag = began.saturating_sub(replaced);
-            let power = (64 - (lag / 1000).leading_zeros() as usize).min(31);
-            counts.lags[power].fetch_add(1, SeqCst);
-            counts.stale.fetch_add(1, SeqCst);
-            if self.mode != Mode::Watch || lag > LATEST.as_nanos() as u64 {
-                counts.late.fetch_add(1, SeqCst);
-                eprintln!(
-                    "stale: {}: {version}, {oldest} was durable; {} us late",
-                    path.display(),
-                    lag / 1000
-                );
-            }
+            self.note_stale(
+                path,
+                &version.to_string(),
+                oldest,
+                began,
+                module.time_of(version + 1),
+            );
+        }
+    }
+
+    /// Notes an answer that was no longer the source's content since `replaced`.
+    fn note_stale(&self, path: &Path, found: &str, oldest: u64, began: u64, replaced: u64) {
+        let counts = &self.counts;
+        let lag = began.saturating_sub(replaced);
+        let power = (64 - (lag / 1000).leading_zeros() as usize).min(31);
+        counts.lags[power].fetch_add(1, SeqCst);
+        counts.stale.fetch_add(1, SeqCst);
+        if self.mode != Mode::Watch || lag > LATEST.as_nanos() as u64 {
+            counts.late.fetch_add(1, SeqCst);
+            eprintln!(
+                "stale: {}: {found}, {oldest} was durable; {} us late",
+                path.display(),
+                lag / 1000
+            );
         }
     }
 
@@ -185,6 +227,9 @@ impl Run {
             return;
         }
         let version = module.begun.load(SeqCst) + 1;
+        if kind > 4 {
+            module.emptied.store(version, SeqCst);
+        }
         module.begun.store(version, SeqCst);
         let text = text(version);
         let before = fs::metadata(path).unwrap().modified().unwrap();
@@ -281,6 +326,7 @@ fn main() -> ExitCode {
                     begun: AtomicU64::new(0),
                     durable: AtomicU64::new(0),
                     times: (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect(),
+                    emptied: AtomicU64::new(0),
                 }
             })
             .collect(),

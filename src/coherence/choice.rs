@@ -76,12 +76,7 @@ pub fn choose(wanted: Option<Mode>, source: impl AsFd) -> Choice {
 
 fn decide(wanted: Option<Mode>, trust: Trust, name: &str) -> Choice {
     let (mode, why) = match trust {
-        // `watch` fits it, and is not chosen by itself while its torture run has unexplained reads
-        // (docs/SEMANTICS.md): never stale comes before fast.
-        Trust::Events => (
-            Mode::Strict,
-            "its events can be trusted, so coherence=watch can be asked for",
-        ),
+        Trust::Events => (Mode::Watch, "its events can be trusted"),
         Trust::Asking => (Mode::Strict, "changes may pass its events by"),
         Trust::Remote => (Mode::Ttl, "other machines change it without an event here"),
     };
@@ -108,7 +103,7 @@ mod tests {
     fn a_remote_source_is_not_trusted_and_what_is_asked_for_wins() {
         assert_eq!(decide(None, Trust::Remote, "NFS").mode, Mode::Ttl);
         assert_eq!(decide(None, Trust::Asking, "overlay").mode, Mode::Strict);
-        assert_eq!(decide(None, Trust::Events, "xfs").mode, Mode::Strict);
+        assert_eq!(decide(None, Trust::Events, "xfs").mode, Mode::Watch);
         for mode in Mode::ALL {
             assert_eq!(decide(Some(mode), Trust::Remote, "NFS").mode, mode);
         }

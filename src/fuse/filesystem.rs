@@ -24,6 +24,8 @@ pub(super) struct Adapter {
     pub counts: Arc<Counts>,
     /// Whether the kernel opens without asking: it then names inodes, not handles.
     pub unasked: bool,
+    /// Whether this kernel maps files whose reads pass by its pages.
+    pub maps_direct: bool,
 }
 
 thread_local! {
@@ -94,6 +96,9 @@ impl Filesystem for Adapter {
                 log::debug!("the kernel lacks {missing:?}");
             }
         }
+        self.maps_direct = config
+            .add_capabilities(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP)
+            .is_ok();
         Ok(())
     }
 
@@ -172,6 +177,10 @@ impl Filesystem for Adapter {
             Ok(opened) => {
                 let mut flags = FopenFlags::FOPEN_NOFLUSH;
                 flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+                flags.set(
+                    FopenFlags::FOPEN_DIRECT_IO,
+                    opened.direct && self.maps_direct,
+                );
                 reply.opened(FileHandle(opened.handle), flags);
             }
             Err(error) => reply.error(errno(&error)),

@@ -29,6 +29,7 @@ impl Session {
         let unasked = operations.coherence().opens_unasked();
         let adapter = Adapter {
             unasked,
+            maps_direct: false,
             operations,
             counts: Arc::clone(&counts),
         };

@@ -13,18 +13,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::urgency::Balance;
 use crate::operations::{Kernel, Operations};
 use crate::watch::{Change, Events};
 
 /// How often the source's path is looked at when no event asks for it.
-const LOOK: Timespec = Timespec {
-    tv_sec: 1,
-    tv_nsec: 0,
-};
-/// Changes that are handled at once at most: the kernel is told in between.
-const AT_ONCE: usize = 4096;
+const LOOK: Duration = Duration::from_secs(1);
+/// How long events are collected when the last were of others' files only: the kernel joins many of
+/// a busy writer to one.
+const COLLECT: Duration = Duration::from_micros(200);
 
 /// What the thread shares with those who ask it.
 struct Shared {
@@ -149,10 +148,11 @@ impl Shared {
     }
 
     fn run(&self, events: &Events, mut mounts: File) {
-        first_in_line();
+        let mut balance = Balance::begin();
+        let mut looked = Instant::now();
         let mut changes = Vec::new();
         while !self.stopped.load(Ordering::SeqCst) {
-            let turn = || self.turn(events, &mut mounts, &mut changes);
+            let turn = || self.turn(events, &mut mounts, &mut changes, &mut looked);
             if catch_unwind(AssertUnwindSafe(turn)).is_err() {
                 // Who asked for a barrier is told by its end that it was not passed.
                 log::error!("following the source panicked: everything is dropped");
@@ -160,23 +160,42 @@ impl Shared {
                 changes.push(Change::Everything);
                 std::thread::sleep(Duration::from_millis(10));
             }
+            balance.turn();
         }
     }
 
-    fn turn(&self, events: &Events, mounts: &mut File, changes: &mut Vec<Change>) {
+    fn turn(
+        &self,
+        events: &Events,
+        mounts: &mut File,
+        changes: &mut Vec<Change>,
+        looked: &mut Instant,
+    ) {
         if changes.is_empty() {
             self.wait(events, mounts, changes);
         }
-        // Those who ask from here on wait for the next look.
+        // Those who ask from here on wait for the next turn.
         let barriers = std::mem::take(&mut *self.barriers.lock());
+        let mut look = !barriers.is_empty() || looked.elapsed() >= LOOK;
+        let mut due = match barriers.is_empty() {
+            true => 0,
+            // Not until none are left: on a busy filesystem there always are.
+            false => events.waiting().unwrap_or(u64::MAX),
+        };
         loop {
-            let more = events.read(changes);
-            if !more || changes.len() >= AT_ONCE {
+            let taken = events.read(changes);
+            if look || changes.iter().any(Change::may_replace_the_source) {
                 self.operations.look_at_root(changes);
-                self.tell(changes);
-                changes.clear();
+                *looked = Instant::now();
+                look = false;
             }
-            if !more || self.stopped.load(Ordering::SeqCst) {
+            if taken > 0 && changes.is_empty() && due == 0 {
+                std::thread::sleep(COLLECT);
+            }
+            self.tell(changes);
+            changes.clear();
+            due = due.saturating_sub(taken as u64);
+            if taken == 0 || due == 0 || self.stopped.load(Ordering::SeqCst) {
                 break;
             }
         }
@@ -192,7 +211,8 @@ impl Shared {
             PollFd::new(&self.wake, PollFlags::IN),
             PollFd::new(mounts, PollFlags::PRI),
         ];
-        if let Err(errno) = poll(&mut waiting, Some(&LOOK)) {
+        let longest = Timespec::try_from(LOOK).ok();
+        if let Err(errno) = poll(&mut waiting, longest.as_ref()) {
             log::debug!("waiting for events: {errno}");
         }
         let mounted = waiting
@@ -223,14 +243,5 @@ impl Shared {
             self.losses.fetch_add(1, Ordering::Relaxed);
         }
         self.operations.apply(changes, self.kernel.as_ref());
-    }
-}
-
-/// Asks the scheduler to let this thread run before others: readers see old answers until then.
-fn first_in_line() {
-    const NICE: i32 = -10;
-    let this = rustix::thread::gettid();
-    if let Err(errno) = rustix::process::setpriority_process(Some(this), NICE) {
-        log::debug!("priority of the thread that follows the source: {errno}");
     }
 }

@@ -18,6 +18,7 @@ mod predecessor;
 mod serve;
 mod status;
 mod supervise;
+mod urgency;
 
 pub use background::mount;
 pub use detach::unmount;

@@ -18,6 +18,9 @@ pub struct Opened {
     pub handle: u64,
     /// Whether the pages the kernel has of it are still its content.
     pub keep_cache: bool,
+    /// Whether reads are to pass by the kernel's pages and what it believes of the size: of two
+    /// answers that cross on their way to the kernel it may keep the older.
+    pub direct: bool,
 }
 
 /// The bytes of the pyc that was read last, where the kernel asks by inode.
@@ -36,9 +39,13 @@ impl Operations {
                 Ok(Opened {
                     handle: self.handles.add(Handle::Pyc(pyc, OnceLock::new())),
                     keep_cache: true,
+                    direct: false,
                 })
             }
-            Body::Real(_) => self.open_real(&inode),
+            Body::Real(_) => match self.open_real(&inode) {
+                Err(error) if error.errno == Errno::STALE => self.open_replaced(number, error),
+                opened => opened,
+            },
             Body::CacheDirectory(_) => Err(Error::new("open file", Errno::ISDIR)),
         }
     }
@@ -68,6 +75,18 @@ impl Operations {
         Ok(Opened {
             handle: self.handles.add(Handle::File(Arc::new(file))),
             keep_cache,
+            direct: !settled,
+        })
+    }
+
+    /// Opens a file that lost its name between look-up and open, if it was found but now: the
+    /// kernel walks again only once, and a busy writer may be faster twice.
+    fn open_replaced(&self, number: u64, error: Error) -> Result<Opened, Error> {
+        let file = self.pinned.open(number).ok_or(error)??;
+        Ok(Opened {
+            handle: self.handles.add(Handle::File(file)),
+            keep_cache: false,
+            direct: true,
         })
     }
 

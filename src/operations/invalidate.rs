@@ -142,8 +142,8 @@ impl View for Operations {
             return false;
         };
         match &inode.body {
-            // One that is named by itself may be a source by another of its names.
-            Body::Real(_) => true,
+            // One that is named by itself may be a source by another of its names, if it has any.
+            Body::Real(_) => !self.pinned.has_no_name(number),
             Body::CacheDirectory(_) | Body::Pyc(_) => false,
         }
     }
@@ -152,13 +152,17 @@ impl View for Operations {
 impl Operations {
     /// Has the kernel drop what these changes made wrong.
     pub fn apply(&self, changes: &[Change], kernel: &dyn Kernel) {
+        // All names go at most once for all of them, and before anything is looked at, which may
+        // take its time: until they have gone readers see what was.
+        let mut all_dropped = changes
+            .iter()
+            .any(Change::concerns_paths)
+            .then(|| kernel.drop_names());
         let effects = effects(changes, self);
-        // All names go at most once for all of them.
-        let mut all_dropped = None;
         let mut drop_all = || *all_dropped.get_or_insert_with(|| kernel.drop_names());
         for effect in &effects {
             match effect {
-                Effect::Everything => self.drop_everything(kernel),
+                Effect::Everything => self.drop_everything(kernel, drop_all()),
                 Effect::Names => {
                     if !drop_all() {
                         self.drop_known_names(kernel);
@@ -180,8 +184,8 @@ impl Operations {
         }
     }
 
-    fn drop_everything(&self, kernel: &dyn Kernel) {
-        if !kernel.drop_names() {
+    fn drop_everything(&self, kernel: &dyn Kernel, names_dropped: bool) {
+        if !names_dropped {
             self.drop_known_names(kernel);
         }
         kernel.drop_inode(ROOT);

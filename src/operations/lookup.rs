@@ -12,7 +12,7 @@ use crate::compiler::Refusal;
 use crate::inode::{Body, Inode, Noticed};
 use crate::pyc::CacheName;
 use crate::pycache::{Absent, Ask, Pyc};
-use crate::tree::{self, Dir, Error, Kind};
+use crate::tree::{self, Attr, Dir, Error, Kind};
 
 /// A name that was found.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +84,9 @@ impl Operations {
             true => dir
                 .find(name)
                 .map(|file| (*file.attr(), self.notice(&root, covered, &file), Some(file))),
-            false => dir.stat(name).map(|attr| (attr, Noticed::default(), None)),
+            false => {
+                find_if_recent(&dir, name).map(|(attr, file)| (attr, Noticed::default(), file))
+            }
         };
         let (attr, noticed, file) = match found {
             Ok(found) => found,
@@ -212,6 +214,17 @@ impl Operations {
             }
         }
     }
+}
+
+/// The attributes of what has a name, and a file itself if it changed but now.
+fn find_if_recent(dir: &Dir, name: &OsStr) -> Result<(Attr, Option<tree::Found>), Error> {
+    let now = tree::Time::now();
+    let attr = dir.stat(name)?;
+    if attr.kind != Kind::File || !attr.is_recent(now) {
+        return Ok((attr, None));
+    }
+    let file = dir.find(name)?;
+    Ok((*file.attr(), Some(file)))
 }
 
 /// What a reader is told of an entry whose source cannot be reached: that it is not there, but for

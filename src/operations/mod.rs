@@ -68,6 +68,9 @@ pub struct Cached<T> {
     pub ttl: Duration,
 }
 
+/// How many files that were found but now are kept until they are opened, where opening is asked.
+const BUT_NOW: u64 = 64;
+
 impl Operations {
     /// The view of `root`. `own` is the mount's own place beneath the source, if it has one;
     /// `workers` tells the compiler's processes by their thread ids.
@@ -85,8 +88,11 @@ impl Operations {
             root,
             inodes,
             handles: Handles::default(),
-            // Half of the descriptors stay for everything else.
-            pinned: Pinned::new(limit.unwrap_or(u64::MAX) / 2),
+            pinned: Pinned::new(match coherence.opens_unasked() {
+                // Half of the descriptors stay for everything else.
+                true => limit.unwrap_or(u64::MAX) / 2,
+                false => BUT_NOW,
+            }),
             listings: Listings::default(),
             last_pyc: LastPyc::default(),
             events,
@@ -117,7 +123,11 @@ impl Operations {
 
     /// Open files and directories; where the kernel opens without asking, files held at hand.
     pub fn open_handles(&self) -> usize {
-        self.handles.len() + self.pinned.len()
+        let pinned = match self.coherence.opens_unasked() {
+            true => self.pinned.len(),
+            false => 0,
+        };
+        self.handles.len() + pinned
     }
 
     /// How the mount stays fresh.
@@ -127,7 +137,7 @@ impl Operations {
 
     /// The kernel dropped `count` references to an inode.
     pub fn forget(&self, inode: u64, count: u64) {
-        if self.inodes.forget(inode, count) && self.coherence.opens_unasked() {
+        if self.inodes.forget(inode, count) {
             self.pinned.drop(inode);
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! A pinned file stays what it was when its name gets another one or none, and its number is not
 //! used again by the filesystem meanwhile. Bounded: the least recently used go first, and are
-//! found again by name.
+//! found again by name. Where opening is asked, they are those that were found but now.
 
 use hashlink::LruCache;
 use parking_lot::Mutex;
@@ -80,6 +80,12 @@ impl Pinned {
     pub fn has_one_name(&self, number: u64) -> bool {
         self.stat(number)
             .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 1))
+    }
+
+    /// Whether it is a file that has lost its last name, as far as it is at hand.
+    pub fn has_no_name(&self, number: u64) -> bool {
+        self.stat(number)
+            .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 0))
     }
 
     /// The kernel has forgotten the inode.

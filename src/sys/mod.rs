@@ -6,4 +6,5 @@
 
 pub mod daemon;
 pub mod fanotify;
+pub mod priority;
 pub mod spawn;

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use super::is_source_name;
+
 /// A change of the source, in terms of inode numbers of the mount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -27,4 +29,24 @@ pub enum Change {
     Way,
     /// Anything may have changed.
     Everything,
+}
+
+impl Change {
+    /// Whether the source itself may be another directory now.
+    pub fn may_replace_the_source(&self) -> bool {
+        match self {
+            Change::Way | Change::Everything => true,
+            Change::Content { .. } | Change::Name { .. } | Change::Inode(_) => false,
+        }
+    }
+
+    /// Whether entries or whole paths may lead to something else now.
+    pub fn concerns_paths(&self) -> bool {
+        match self {
+            Change::Content { name, .. } => is_source_name(name),
+            Change::Name { name, subtree, .. } => *subtree || is_source_name(name),
+            Change::Everything => true,
+            Change::Inode(_) | Change::Way => false,
+        }
+    }
 }

@@ -5,7 +5,7 @@
 
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, fstatvfs};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,7 +15,7 @@ use super::change::Change;
 use super::event::{self, ATTRIB, Event, OVERFLOW};
 use super::registry::{Mark, Registry};
 use super::way::steps;
-use crate::sys::fanotify::{group, handle_of, mark_filesystem, open_handle};
+use crate::sys::fanotify::{HANDLE_HEADER, group, handle_of, mark_filesystem, open_handle};
 use crate::tree::{Attr, Kind, RootDir};
 
 /// Bytes of events that one read takes.
@@ -36,6 +36,8 @@ pub struct Fanotify {
 struct Home {
     filesystem: [u8; FILESYSTEM],
     directory: OwnedFd,
+    /// Whether its handles hold the number of the inode where [`number_in`] looks for it.
+    numbered: bool,
 }
 
 impl Fanotify {
@@ -132,23 +134,22 @@ impl Fanotify {
         }
     }
 
-    pub(super) fn read(&self, changes: &mut Vec<Change>) -> bool {
+    pub(super) fn read(&self, changes: &mut Vec<Change>) -> usize {
         let mut buffer = self.buffer.lock();
-        match rustix::io::read(&self.group, buffer.as_mut_slice()) {
-            Ok(0) | Err(Errno::AGAIN) => false,
-            Err(Errno::INTR) => true,
+        match retry_on_intr(|| rustix::io::read(&self.group, buffer.as_mut_slice())) {
+            Err(Errno::AGAIN) => 0,
             Err(errno) => {
                 // What was in the queue is unknown.
                 log::warn!("reading events: {errno}");
                 changes.push(Change::Everything);
-                false
+                0
             }
             Ok(count) => {
                 let events = event::parse(buffer.get(..count).unwrap_or_default());
                 for event in &events {
                     self.translate(event, changes);
                 }
-                true
+                count
             }
         }
     }
@@ -177,12 +178,17 @@ impl Fanotify {
         }
     }
 
-    /// The inode number of a file of the source's filesystem, if it still has a name.
+    /// The inode number of a file of the source's filesystem. None if it is known to have lost its
+    /// last name.
     fn find(&self, object: &[u8]) -> Option<u64> {
         let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
         let home = self.home.lock();
         if home.filesystem != filesystem {
             return None;
+        }
+        // Opening a file that is just being deleted waits for the end of that.
+        if home.numbered {
+            return number_in(handle);
         }
         let file = open_handle(&home.directory, handle).ok()?;
         let attr = Attr::of_fd(file).ok()?;
@@ -194,9 +200,11 @@ impl Fanotify {
 impl Home {
     fn of(root: &RootDir) -> io::Result<Home> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let handle = handle_of(root)?;
         Ok(Home {
             filesystem: number_of(root)?,
             directory: rustix::fs::openat(root, c".", flags, Mode::empty())?,
+            numbered: number_in(&handle) == Some(root.attr().identity.ino),
         })
     }
 }
@@ -225,4 +233,64 @@ fn key_of(file: impl AsFd) -> io::Result<Box<[u8]>> {
     let mut key = number_of(&file)?.to_vec();
     key.extend_from_slice(&handle_of(file)?);
     Ok(key.into())
+}
+
+/// The number of the inode in a handle (with its header), for the kinds of handles whose form is
+/// known. The forms are those of the kernel's ext4 and f2fs (number, generation), tmpfs (generation,
+/// number), xfs with 64-bit numbers and btrfs (number first).
+fn number_in(handle: &[u8]) -> Option<u64> {
+    const GENERIC: u32 = 1;
+    const XFS: u32 = 0x81;
+    const BTRFS: u32 = 0x4d;
+    let word = |at: usize| {
+        let bytes = handle.get(HANDLE_HEADER + at..)?.first_chunk()?;
+        Some(u32::from_ne_bytes(*bytes))
+    };
+    let long = |at: usize| {
+        let bytes = handle.get(HANDLE_HEADER + at..)?.first_chunk()?;
+        Some(u64::from_ne_bytes(*bytes))
+    };
+    let kind = u32::from_ne_bytes(*handle.get(4..)?.first_chunk()?);
+    match (kind, handle.len().checked_sub(HANDLE_HEADER)?) {
+        (GENERIC, 8) => word(0).map(u64::from),
+        (GENERIC, 12) => Some(u64::from(word(4)?) | u64::from(word(8)?) << 32),
+        (XFS, 12) | (BTRFS, 20) => long(0),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::MetadataExt;
+
+    #[test]
+    fn the_number_in_a_handle_is_the_file_s_own_where_the_form_is_known() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        std::fs::write(&path, b"").unwrap();
+        for path in [place.path(), &path, Path::new("/dev/shm")] {
+            let Ok(file) = std::fs::File::open(path) else {
+                eprintln!("SKIPPED {}: it cannot be opened", path.display());
+                continue;
+            };
+            let Ok(handle) = handle_of(&file) else {
+                eprintln!("SKIPPED {}: its filesystem has no handles", path.display());
+                continue;
+            };
+            if let Some(number) = number_in(&handle) {
+                assert_eq!(number, file.metadata().unwrap().ino(), "{}", path.display());
+            }
+        }
+    }
+
+    #[test]
+    fn a_handle_of_another_form_has_no_number() {
+        assert_eq!(number_in(&[]), None);
+        assert_eq!(
+            number_in(&[8, 0, 0, 0, 99, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8]),
+            None
+        );
+        assert_eq!(number_in(&[4, 0, 0, 0, 1, 0, 0, 0, 1, 2, 3, 4]), None);
+    }
 }

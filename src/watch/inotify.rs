@@ -144,28 +144,28 @@ impl Inotify {
         }
     }
 
-    pub(super) fn read(&self, changes: &mut Vec<Change>) -> bool {
+    pub(super) fn read(&self, changes: &mut Vec<Change>) -> usize {
         let mut buffer = self.buffer.lock();
         let mut reader = Reader::new(&self.fd, &mut buffer);
-        let mut more = false;
+        let mut taken = 0;
         loop {
             match reader.next() {
                 Ok(event) => {
-                    more = true;
                     let name = event
                         .file_name()
                         .map(|name| OsStr::from_bytes(name.to_bytes()));
+                    taken += size_of_event(name);
                     self.translate(event.wd(), event.events(), name, changes);
                     if reader.is_buffer_empty() {
-                        return true;
+                        return taken;
                     }
                 }
-                Err(Errno::AGAIN) => return more,
+                Err(Errno::AGAIN) => return taken,
                 Err(Errno::INTR) => {}
                 Err(errno) => {
                     log::warn!("reading events: {errno}");
                     changes.push(Change::Everything);
-                    return false;
+                    return 0;
                 }
             }
         }
@@ -219,4 +219,9 @@ impl AsFd for Inotify {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
+}
+/// The bytes of an event in the queue: a header, and a name that is filled up with NULs.
+fn size_of_event(name: Option<&OsStr>) -> usize {
+    const HEADER: usize = 16;
+    HEADER + name.map_or(0, |name| (name.len() + 1).next_multiple_of(HEADER))
 }

@@ -141,13 +141,20 @@ impl Events {
         }
     }
 
-    /// Reads the events that are waiting and appends what they mean. True if there may be more;
-    /// when it answers false, everything that happened before the call was reported.
-    pub fn read(&self, changes: &mut Vec<Change>) -> bool {
+    /// Reads a part of the events that are waiting and appends what they mean. Gives the bytes
+    /// that they took in the queue; when it gives 0, everything that happened before the call was
+    /// reported.
+    pub fn read(&self, changes: &mut Vec<Change>) -> usize {
         match self {
             Events::Fanotify(fanotify) => fanotify.read(changes),
             Events::Inotify(inotify) => inotify.read(changes),
         }
+    }
+
+    /// The bytes of events that are waiting. When as many have been read, everything that happened
+    /// before the call was reported.
+    pub fn waiting(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(self)?)
     }
 
     /// Directories that could not be covered for want of watches.
