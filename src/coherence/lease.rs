@@ -2,8 +2,9 @@
 //!
 //! Why these are safe:
 //! - `watch`: each change makes an event, upon which the kernel is told to drop what it keeps. The
-//!   lease bounds what makes none (a write through a shared mapping). It is given only for what
-//!   the events cover: the rest of the tree is treated as in `strict`.
+//!   lease bounds what makes none (a write through a shared mapping): that is the content of a
+//!   file, and the entry made of it, so where directories lead to and what is absent may be used
+//!   for longer. It is given only for what the events cover: the rest is treated as in `strict`.
 //! - `strict`: a file's name (source, pyc, symlink) is asked for at each use, so the last step of
 //!   each path is fresh, and with it the attributes that the reply carries. A directory's name may
 //!   be used for long, because each question about a name *in* it checks that the directory still
@@ -18,6 +19,8 @@ use super::{Coherence, Mode};
 
 /// The lease of `watch`.
 pub(super) const WATCH: Duration = Duration::from_secs(10);
+/// How many leases of `watch` the names may be used that no content changes.
+const STRUCTURE: u32 = 30;
 /// The lease of `ttl`.
 pub(super) const TTL: Duration = Duration::from_secs(1);
 
@@ -57,7 +60,18 @@ impl Coherence {
     /// certain to make an event.
     pub fn leases(&self, subject: Subject, covered: bool) -> Leases {
         match (self.mode, covered) {
-            (Mode::Watch, true) | (Mode::Ttl, _) => Leases {
+            (Mode::Watch, true) => Leases {
+                name: match subject {
+                    Subject::Directory | Subject::Absent => self.lease.saturating_mul(STRUCTURE),
+                    Subject::File | Subject::Pyc => self.lease,
+                },
+                attributes: match subject {
+                    Subject::Directory => self.lease.saturating_mul(STRUCTURE),
+                    Subject::Pyc => PYC_ATTRIBUTES.max(self.lease),
+                    Subject::File | Subject::Absent => self.lease,
+                },
+            },
+            (Mode::Ttl, _) => Leases {
                 name: self.lease,
                 attributes: self.lease,
             },
@@ -95,21 +109,29 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_for_longer_than_the_lease_where_answers_are_not_checked() {
-        for subject in [
+        const LEASE: Duration = Duration::from_secs(7);
+        let every = [
             Subject::Directory,
             Subject::File,
             Subject::Pyc,
             Subject::Absent,
-        ] {
-            for leases in [
-                mode(Mode::Watch).leases(subject, true),
-                mode(Mode::Ttl).leases(subject, true),
-                mode(Mode::Ttl).leases(subject, false),
-            ] {
-                assert!(leases.name <= Duration::from_secs(7));
-                assert!(leases.attributes <= Duration::from_secs(7));
+        ];
+        for subject in every {
+            for covered in [true, false] {
+                let leases = mode(Mode::Ttl).leases(subject, covered);
+                assert!(leases.name <= LEASE && leases.attributes <= LEASE);
             }
         }
+    }
+
+    #[test]
+    fn what_a_write_without_an_event_can_change_is_kept_for_no_longer_than_the_lease() {
+        let watch = |subject| mode(Mode::Watch).leases(subject, true);
+        assert_eq!(watch(Subject::Pyc).name, Duration::from_secs(7));
+        let file = watch(Subject::File);
+        assert_eq!(file.name, Duration::from_secs(7));
+        assert_eq!(file.attributes, Duration::from_secs(7));
+        assert_eq!(watch(Subject::Absent).name, Duration::from_secs(210));
     }
 
     #[test]

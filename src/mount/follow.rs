@@ -1,7 +1,8 @@
 //! The thread that follows the source: events in, invalidations out.
 //!
-//! Invariants: it holds no lock while it tells the kernel; a barrier is passed when a look at the
-//! events that began after it was asked for found none left, and the kernel was told of all.
+//! Invariants: it holds no lock while it tells the kernel, and tells only what waits for nobody; the
+//! rest is the settling thread's. A barrier is passed when what was waiting as it was asked for
+//! has been read, and the kernel was told of all.
 
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -15,6 +16,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use super::settle::Settler;
 use super::urgency::Balance;
 use crate::operations::{Kernel, Operations};
 use crate::watch::{Change, Events};
@@ -28,7 +30,7 @@ const COLLECT: Duration = Duration::from_micros(200);
 /// What the thread shares with those who ask it.
 struct Shared {
     operations: Arc<Operations>,
-    kernel: Box<dyn Kernel>,
+    kernel: Arc<dyn Kernel>,
     wake: OwnedFd,
     barriers: Mutex<Vec<Sender<()>>>,
     stopped: AtomicBool,
@@ -55,7 +57,7 @@ pub struct Followed {
 
 impl Follower {
     /// Starts following, if there are events.
-    pub fn start(operations: Arc<Operations>, kernel: Box<dyn Kernel>) -> io::Result<Follower> {
+    pub fn start(operations: Arc<Operations>, kernel: Arc<dyn Kernel>) -> io::Result<Follower> {
         let events = operations.events();
         let shared = Arc::new(Shared {
             operations,
@@ -70,10 +72,12 @@ impl Follower {
             Some(events) => {
                 let mounts = File::open("/proc/self/mountinfo")?;
                 let shared = Arc::clone(&shared);
+                let settler =
+                    Settler::start(Arc::clone(&shared.operations), Arc::clone(&shared.kernel))?;
                 Some(
                     std::thread::Builder::new()
                         .name("follow".to_owned())
-                        .spawn(move || shared.run(&events, mounts))?,
+                        .spawn(move || shared.run(&events, mounts, &settler))?,
                 )
             }
             None => None,
@@ -115,7 +119,12 @@ impl Barrier {
     pub fn pass(&self, patience: Duration) -> Result<(), String> {
         if !self.followed {
             // Nothing is known of changes: everything is dropped.
-            self.shared.tell(&[Change::Everything]);
+            let all = [Change::Everything];
+            let kernel = self.shared.kernel.as_ref();
+            let names_dropped = self.shared.tell_first(&all);
+            self.shared
+                .operations
+                .apply_rest(&all, names_dropped, kernel);
             return Ok(());
         }
         let (sender, receiver) = channel();
@@ -147,12 +156,12 @@ impl Shared {
         }
     }
 
-    fn run(&self, events: &Events, mut mounts: File) {
+    fn run(&self, events: &Events, mut mounts: File, settler: &Settler) {
         let mut balance = Balance::begin();
         let mut looked = Instant::now();
         let mut changes = Vec::new();
         while !self.stopped.load(Ordering::SeqCst) {
-            let turn = || self.turn(events, &mut mounts, &mut changes, &mut looked);
+            let turn = || self.turn(events, &mut mounts, settler, &mut changes, &mut looked);
             if catch_unwind(AssertUnwindSafe(turn)).is_err() {
                 // Who asked for a barrier is told by its end that it was not passed.
                 log::error!("following the source panicked: everything is dropped");
@@ -168,6 +177,7 @@ impl Shared {
         &self,
         events: &Events,
         mounts: &mut File,
+        settler: &Settler,
         changes: &mut Vec<Change>,
         looked: &mut Instant,
     ) {
@@ -175,7 +185,7 @@ impl Shared {
             self.wait(events, mounts, changes);
         }
         // Those who ask from here on wait for the next turn.
-        let barriers = std::mem::take(&mut *self.barriers.lock());
+        let mut barriers = std::mem::take(&mut *self.barriers.lock());
         let mut look = !barriers.is_empty() || looked.elapsed() >= LOOK;
         let mut due = match barriers.is_empty() {
             true => 0,
@@ -192,15 +202,16 @@ impl Shared {
             if taken > 0 && changes.is_empty() && due == 0 {
                 std::thread::sleep(COLLECT);
             }
-            self.tell(changes);
-            changes.clear();
+            let names_dropped = self.tell_first(changes);
             due = due.saturating_sub(taken as u64);
-            if taken == 0 || due == 0 || self.stopped.load(Ordering::SeqCst) {
+            let done = taken == 0 || due == 0 || self.stopped.load(Ordering::SeqCst);
+            match done {
+                true => settler.put(changes, names_dropped, &mut barriers),
+                false => settler.put(changes, names_dropped, &mut Vec::new()),
+            }
+            if done {
                 break;
             }
-        }
-        for barrier in barriers {
-            let _ = barrier.send(());
         }
     }
 
@@ -233,15 +244,16 @@ impl Shared {
         }
     }
 
-    fn tell(&self, changes: &[Change]) {
+    /// Gives whether every name was dropped.
+    fn tell_first(&self, changes: &[Change]) -> bool {
         if changes.is_empty() {
-            return;
+            return false;
         }
         self.changes
             .fetch_add(changes.len() as u64, Ordering::Relaxed);
         if changes.contains(&Change::Everything) {
             self.losses.fetch_add(1, Ordering::Relaxed);
         }
-        self.operations.apply(changes, self.kernel.as_ref());
+        self.operations.apply_first(changes, self.kernel.as_ref())
     }
 }

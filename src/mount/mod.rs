@@ -16,6 +16,7 @@ mod options;
 mod place;
 mod predecessor;
 mod serve;
+mod settle;
 mod status;
 mod supervise;
 mod urgency;

@@ -99,7 +99,7 @@ pub(super) fn serve(
             cause,
         }
     })?;
-    let follower = Follower::start(Arc::clone(&operations), Box::new(notifier))
+    let follower = Follower::start(Arc::clone(&operations), Arc::new(notifier))
         .map_err(Error::system("follow the source"))?;
     let entry = attach::place(connected.mount, &place.mount_point, predecessor)?;
     let closer = signals.handle();

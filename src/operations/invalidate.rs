@@ -1,7 +1,10 @@
-//! From a change of the source to what the kernel must no longer keep.
+//! From a change of the source to what the kernel must no longer keep, in two steps.
 //!
-//! [`effects`] is pure: it asks a [`View`] what the kernel may hold. The order of what it gives
-//! matters: names go first, so that whoever asks again is answered from the new state.
+//! [`first`] is what readers would see old answers without, and takes no lock of a directory: all
+//! names at once, and the pages of files that are known by number. [`rest`] may have to wait for
+//! whoever works in a directory, of the source or of the mount. Both are pure: they ask a [`View`]
+//! what the kernel may hold. Names go before pages, so that whoever asks again is answered from
+//! the new state.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -36,8 +39,8 @@ pub trait View {
 /// One thing that the kernel is to drop.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Effect {
-    /// Every name, every page, all attributes.
-    Everything,
+    /// Every page and all attributes.
+    Pages,
     /// Every name.
     Names,
     /// What a directory's source is compiled to, and the name itself.
@@ -58,56 +61,109 @@ pub enum Effect {
     Inode(u64),
 }
 
-/// What changes mean for the kernel's caches, each effect once.
-pub fn effects(changes: &[Change], view: &impl View) -> Vec<Effect> {
+/// What must go at once, each effect once.
+pub fn first(changes: &[Change], view: &impl View) -> Vec<Effect> {
     if changes.contains(&Change::Everything) {
-        return vec![Effect::Everything];
+        return vec![Effect::Names];
     }
-    let mut names = Vec::new();
-    let mut inodes = Vec::new();
-    let mut seen = HashSet::new();
-    for change in changes.iter().filter(|change| seen.insert(*change)) {
+    let mut names = Once::default();
+    let mut inodes = Once::default();
+    for change in changes {
         match change {
-            Change::Content { directory, name } => {
+            Change::Content {
+                directory,
+                name,
+                number,
+            } => {
+                if is_source_name(name) {
+                    names.add(source(*directory, name));
+                }
+                inodes.extend(number.map(Effect::Inode));
+            }
+            Change::Name {
+                directory,
+                name,
+                subtree,
+            } => match (subtree, is_source_name(name)) {
+                (true, _) => names.add(Effect::Names),
+                (false, true) => names.add(source(*directory, name)),
+                (false, false) => {}
+            },
+            Change::Inode(number) => {
+                if view.concerns_entries(*number) {
+                    names.add(Effect::Names);
+                }
+                inodes.add(Effect::Inode(*number));
+            }
+            // Whether the source was replaced is found by looking; if so, that is everything.
+            Change::Way | Change::Everything => {}
+        }
+    }
+    names.then(inodes)
+}
+
+/// What must go besides, each effect once.
+pub fn rest(changes: &[Change], view: &impl View) -> Vec<Effect> {
+    if changes.contains(&Change::Everything) {
+        return vec![Effect::Pages];
+    }
+    let mut names = Once::default();
+    let mut inodes = Once::default();
+    for change in changes {
+        match change {
+            Change::Content {
+                directory, name, ..
+            } => {
                 // The name goes too: its first look-up may be under way with old attributes, and
                 // the kernel has no inode yet that could be told.
-                names.push(match is_source_name(name) {
-                    true => source(*directory, name),
-                    false => only_name(*directory, name),
-                });
-                inodes.extend(view.child(*directory, name));
+                if !is_source_name(name) {
+                    names.add(only_name(*directory, name));
+                }
+                inodes.extend(view.child(*directory, name).map(Effect::Inode));
             }
             Change::Name {
                 directory,
                 name,
                 subtree,
             } => {
-                names.push(match (subtree, is_source_name(name)) {
-                    (true, _) => Effect::Names,
-                    (false, true) => source(*directory, name),
-                    (false, false) => only_name(*directory, name),
-                });
-                inodes.extend(view.child(*directory, name));
-                inodes.push(*directory);
-                inodes.extend(view.cache_directory(*directory));
+                if !subtree && !is_source_name(name) {
+                    names.add(only_name(*directory, name));
+                }
+                inodes.extend(view.child(*directory, name).map(Effect::Inode));
+                inodes.add(Effect::Inode(*directory));
+                inodes.extend(view.cache_directory(*directory).map(Effect::Inode));
             }
             Change::Inode(number) => {
-                if view.concerns_entries(*number) {
-                    names.push(Effect::Names);
-                }
-                inodes.push(*number);
-                inodes.extend(view.cache_directory(*number));
+                inodes.extend(view.cache_directory(*number).map(Effect::Inode));
             }
-            // Whether the source was replaced is found by looking; if so, that is everything.
             Change::Way | Change::Everything => {}
         }
     }
-    let mut seen = HashSet::new();
-    names.retain(|effect| seen.insert(effect.clone()));
-    let mut seen = HashSet::new();
-    inodes.retain(|number| seen.insert(*number));
-    names.extend(inodes.into_iter().map(Effect::Inode));
-    names
+    names.then(inodes)
+}
+
+/// Effects in the order of their first mention.
+#[derive(Default)]
+struct Once {
+    effects: Vec<Effect>,
+    seen: HashSet<Effect>,
+}
+
+impl Once {
+    fn add(&mut self, effect: Effect) {
+        if self.seen.insert(effect.clone()) {
+            self.effects.push(effect);
+        }
+    }
+
+    fn extend(&mut self, effects: impl IntoIterator<Item = Effect>) {
+        effects.into_iter().for_each(|effect| self.add(effect));
+    }
+
+    fn then(mut self, others: Once) -> Vec<Effect> {
+        self.effects.extend(others.effects);
+        self.effects
+    }
 }
 
 fn source(directory: u64, name: &OsStr) -> Effect {
@@ -150,44 +206,44 @@ impl View for Operations {
 }
 
 impl Operations {
-    /// Has the kernel drop what these changes made wrong.
-    pub fn apply(&self, changes: &[Change], kernel: &dyn Kernel) {
-        // All names go at most once for all of them, and before anything is looked at, which may
-        // take its time: until they have gone readers see what was.
-        let mut all_dropped = changes
-            .iter()
-            .any(Change::concerns_paths)
-            .then(|| kernel.drop_names());
-        let effects = effects(changes, self);
-        let mut drop_all = || *all_dropped.get_or_insert_with(|| kernel.drop_names());
-        for effect in &effects {
+    /// Has the kernel drop what cannot wait. Gives whether it dropped every name.
+    pub fn apply_first(&self, changes: &[Change], kernel: &dyn Kernel) -> bool {
+        self.apply(&first(changes, self), false, kernel)
+    }
+
+    /// Has the kernel drop the rest; `names_dropped` is what the first step gave.
+    pub fn apply_rest(&self, changes: &[Change], names_dropped: bool, kernel: &dyn Kernel) {
+        self.apply(&rest(changes, self), names_dropped, kernel);
+    }
+
+    /// All names go at most once for all of the effects.
+    fn apply(&self, effects: &[Effect], names_dropped: bool, kernel: &dyn Kernel) -> bool {
+        let mut all_dropped = names_dropped.then_some(true);
+        for effect in effects {
             match effect {
-                Effect::Everything => self.drop_everything(kernel, drop_all()),
+                Effect::Pages => self.drop_pages(kernel),
                 Effect::Names => {
-                    if !drop_all() {
+                    if !*all_dropped.get_or_insert_with(|| kernel.drop_names()) {
                         self.drop_known_names(kernel);
                     }
                 }
                 Effect::Source { directory, name } => {
-                    if !drop_all() {
+                    if !*all_dropped.get_or_insert_with(|| kernel.drop_names()) {
                         self.drop_source(kernel, *directory, name);
                     }
                 }
                 Effect::Name { directory, name } => {
-                    if all_names(&effects) && drop_all() {
-                        continue;
+                    if all_dropped != Some(true) {
+                        kernel.drop_name(*directory, name);
                     }
-                    kernel.drop_name(*directory, name);
                 }
                 Effect::Inode(number) => kernel.drop_inode(*number),
             }
         }
+        all_dropped == Some(true)
     }
 
-    fn drop_everything(&self, kernel: &dyn Kernel, names_dropped: bool) {
-        if !names_dropped {
-            self.drop_known_names(kernel);
-        }
+    fn drop_pages(&self, kernel: &dyn Kernel) {
         kernel.drop_inode(ROOT);
         for number in self.inodes.take_pages() {
             kernel.drop_inode(number);
@@ -223,12 +279,6 @@ impl Operations {
             kernel.drop_name(cache, &OsString::from_vec(name.file_name()));
         }
     }
-}
-
-fn all_names(effects: &[Effect]) -> bool {
-    effects
-        .iter()
-        .any(|effect| matches!(effect, Effect::Names | Effect::Source { .. }))
 }
 
 /// The directory and the name that an inode was last looked up by.
@@ -268,10 +318,11 @@ mod tests {
         }
     }
 
-    fn content(name: &str) -> Change {
+    fn content(name: &str, number: Option<u64>) -> Change {
         Change::Content {
             directory: 10,
             name: name.into(),
+            number,
         }
     }
 
@@ -289,29 +340,28 @@ mod tests {
 
     #[test]
     fn an_edit_of_a_source_drops_its_entries_before_its_pages() {
-        assert_eq!(
-            effects(&[content("m.py")], &Tree),
-            [of_source("m.py"), Effect::Inode(11)]
-        );
+        let edit = [content("m.py", Some(11))];
+        assert_eq!(first(&edit, &Tree), [of_source("m.py"), Effect::Inode(11)]);
+        let edit = [content("m.py", None)];
+        assert_eq!(first(&edit, &Tree), [of_source("m.py")]);
+        assert_eq!(rest(&edit, &Tree), [Effect::Inode(11)]);
     }
 
     #[test]
     fn an_edit_of_another_file_drops_that_file_only() {
+        let edit = [content("data", Some(12))];
         let name = only_name(10, OsStr::new("data"));
-        assert_eq!(
-            effects(&[content("data")], &Tree),
-            [name, Effect::Inode(12)]
-        );
+        assert_eq!(first(&edit, &Tree), [Effect::Inode(12)]);
+        assert_eq!(rest(&edit, &Tree), [name, Effect::Inode(12)]);
     }
 
     #[test]
     fn a_name_that_comes_or_goes_drops_the_name_and_both_listings() {
-        let dropped = Effect::Name {
-            directory: 10,
-            name: "data".into(),
-        };
+        let dropped = only_name(10, OsStr::new("data"));
+        let change = [name("data", false)];
+        assert_eq!(first(&change, &Tree), []);
         assert_eq!(
-            effects(&[name("data", false)], &Tree),
+            rest(&change, &Tree),
             [
                 dropped,
                 Effect::Inode(12),
@@ -319,34 +369,32 @@ mod tests {
                 Effect::Inode(99)
             ]
         );
-        assert_eq!(
-            effects(&[name("gone.py", false)], &Tree),
-            [of_source("gone.py"), Effect::Inode(10), Effect::Inode(99)]
-        );
+        let change = [name("gone.py", false)];
+        assert_eq!(first(&change, &Tree), [of_source("gone.py")]);
+        assert_eq!(rest(&change, &Tree), [Effect::Inode(10), Effect::Inode(99)]);
     }
 
     #[test]
     fn a_moved_directory_drops_every_name_since_code_holds_its_path() {
-        let effects = effects(&[name("pkg", true)], &Tree);
-        assert_eq!(effects.first(), Some(&Effect::Names));
+        assert_eq!(first(&[name("pkg", true)], &Tree), [Effect::Names]);
     }
 
     #[test]
     fn a_source_with_several_names_drops_every_name() {
         assert_eq!(
-            effects(&[Change::Inode(11)], &Tree),
+            first(&[Change::Inode(11)], &Tree),
             [Effect::Names, Effect::Inode(11)]
         );
-        assert_eq!(effects(&[Change::Inode(12)], &Tree), [Effect::Inode(12)]);
+        assert_eq!(first(&[Change::Inode(12)], &Tree), [Effect::Inode(12)]);
     }
 
     #[test]
     fn lost_events_drop_everything_and_a_burst_drops_each_thing_once() {
-        assert_eq!(
-            effects(&[content("m.py"), Change::Everything], &Tree),
-            [Effect::Everything]
-        );
-        let burst = vec![content("m.py"); 1000];
-        assert_eq!(effects(&burst, &Tree).len(), 2);
+        let lost = [content("m.py", None), Change::Everything];
+        assert_eq!(first(&lost, &Tree), [Effect::Names]);
+        assert_eq!(rest(&lost, &Tree), [Effect::Pages]);
+        let burst = vec![content("m.py", Some(11)); 1000];
+        assert_eq!(first(&burst, &Tree).len(), 2);
+        assert_eq!(rest(&burst, &Tree).len(), 1);
     }
 }

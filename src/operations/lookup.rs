@@ -45,6 +45,9 @@ impl Operations {
         name: &OsStr,
         reply: impl FnOnce(Result<Looked, Error>) + Send + 'static,
     ) {
+        if tree::ran_short_of_descriptors() {
+            self.pinned.shed();
+        }
         let inode = match self.inode(parent) {
             Ok(inode) => inode,
             Err(error) => return reply(Err(error)),

@@ -22,7 +22,7 @@ use std::time::Duration;
 pub use attributes::Attributes;
 pub use directories::{Listed, Part};
 pub use files::Opened;
-pub use invalidate::{Effect, Kernel, View, effects};
+pub use invalidate::{Effect, Kernel, View, first, rest};
 pub use lookup::{Found, Looked};
 
 use crate::coherence::Coherence;

@@ -94,6 +94,16 @@ impl Pinned {
         drop(dropped);
     }
 
+    /// Lets the older half go: their descriptors are needed.
+    pub fn shed(&self) {
+        let mut files = self.files.lock();
+        let dropped: Vec<_> = (0..files.len().div_ceil(2))
+            .filter_map(|_| files.remove_lru())
+            .collect();
+        drop(files);
+        log::warn!("descriptors ran short: {} files are closed", dropped.len());
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.files.lock().len()

@@ -2,6 +2,7 @@
 
 use log::Level;
 use rustix::io::Errno;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// Why a request on the tree has no result.
@@ -35,6 +36,16 @@ impl Error {
     }
 }
 
+/// Set when there was no descriptor left, of this process or of the system.
+static SHORT_OF_DESCRIPTORS: AtomicBool = AtomicBool::new(false);
+
+/// Whether descriptors have run out since this was last asked: those that are only kept to be at
+/// hand should go then.
+pub fn ran_short_of_descriptors() -> bool {
+    SHORT_OF_DESCRIPTORS.load(Ordering::Relaxed)
+        && SHORT_OF_DESCRIPTORS.swap(false, Ordering::Relaxed)
+}
+
 /// Makes a system call again that failed for a reason of the moment: a signal, or a lack of memory or
 /// descriptors that others may end. After a few times the error stands.
 pub(crate) fn patiently<T>(
@@ -45,7 +56,10 @@ pub(crate) fn patiently<T>(
     for tried in 0..TRIES {
         match call() {
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE) => {
+            Err(errno @ (Errno::AGAIN | Errno::NOMEM | Errno::MFILE | Errno::NFILE)) => {
+                if matches!(errno, Errno::MFILE | Errno::NFILE) {
+                    SHORT_OF_DESCRIPTORS.store(true, Ordering::Relaxed);
+                }
                 std::thread::sleep(PAUSE * tried);
             }
             result => return result,

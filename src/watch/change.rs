@@ -2,8 +2,6 @@
 
 use std::ffi::OsString;
 
-use super::is_source_name;
-
 /// A change of the source, in terms of inode numbers of the mount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Change {
@@ -13,6 +11,8 @@ pub enum Change {
         directory: u64,
         /// The name in it.
         name: OsString,
+        /// The file's own inode number, if the event told.
+        number: Option<u64>,
     },
     /// The name came, went, or leads to something else.
     Name {
@@ -37,16 +37,6 @@ impl Change {
         match self {
             Change::Way | Change::Everything => true,
             Change::Content { .. } | Change::Name { .. } | Change::Inode(_) => false,
-        }
-    }
-
-    /// Whether entries or whole paths may lead to something else now.
-    pub fn concerns_paths(&self) -> bool {
-        match self {
-            Change::Content { name, .. } => is_source_name(name),
-            Change::Name { name, subtree, .. } => *subtree || is_source_name(name),
-            Change::Everything => true,
-            Change::Inode(_) | Change::Way => false,
         }
     }
 }

@@ -123,12 +123,20 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 }
 
 impl Event<'_> {
-    /// What happened to the name in the covered directory with this number.
-    pub fn changes(&self, directory: u64, name: &OsStr, changes: &mut Vec<Change>) {
+    /// What happened to the name in the covered directory with this number; `number` is that of
+    /// the file itself, if it is known.
+    pub fn changes(
+        &self,
+        directory: u64,
+        name: &OsStr,
+        number: Option<u64>,
+        changes: &mut Vec<Change>,
+    ) {
         if name == "." {
             changes.push(Change::Inode(directory));
             return;
         }
+        let content = self.mask & CONTENT != 0;
         if self.mask & NAMES != 0 {
             let moved = self.mask & (MOVED_FROM | MOVED_TO) != 0;
             changes.push(Change::Name {
@@ -136,10 +144,13 @@ impl Event<'_> {
                 name: name.to_owned(),
                 subtree: moved && self.mask & ON_DIRECTORY != 0,
             });
-        } else if self.mask & CONTENT != 0 {
+        }
+        // Of a name that came, went or moved, the content matters only if it is known whose it is.
+        if content && (self.mask & NAMES == 0 || number.is_some()) {
             changes.push(Change::Content {
                 directory,
                 name: name.to_owned(),
+                number,
             });
         }
     }
@@ -204,7 +215,7 @@ mod tests {
             object: None,
         };
         let mut changes = Vec::new();
-        merged.changes(5, OsStr::new("m.py"), &mut changes);
+        merged.changes(5, OsStr::new("m.py"), None, &mut changes);
         let expected = Change::Name {
             directory: 5,
             name: "m.py".into(),

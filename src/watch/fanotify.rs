@@ -165,7 +165,8 @@ impl Fanotify {
                 changes.push(Change::Way);
             }
             if let Some(directory) = registry.number(key) {
-                event.changes(directory, name, changes);
+                let number = event.object.and_then(|object| self.number_of(object));
+                event.changes(directory, name, number, changes);
             }
         }
         let Some(object) = event.object else { return };
@@ -178,17 +179,27 @@ impl Fanotify {
         }
     }
 
+    /// The inode number of a file of the source's filesystem, as far as its handle tells.
+    fn number_of(&self, object: &[u8]) -> Option<u64> {
+        let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
+        let home = self.home.lock();
+        match home.filesystem == filesystem && home.numbered {
+            true => number_in(handle),
+            false => None,
+        }
+    }
+
     /// The inode number of a file of the source's filesystem. None if it is known to have lost its
     /// last name.
     fn find(&self, object: &[u8]) -> Option<u64> {
+        // Opening a file that is just being deleted waits for the end of that.
+        if let Some(number) = self.number_of(object) {
+            return Some(number);
+        }
         let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
         let home = self.home.lock();
         if home.filesystem != filesystem {
             return None;
-        }
-        // Opening a file that is just being deleted waits for the end of that.
-        if home.numbered {
-            return number_in(handle);
         }
         let file = open_handle(&home.directory, handle).ok()?;
         let attr = Attr::of_fd(file).ok()?;

@@ -210,7 +210,11 @@ impl Inotify {
                 subtree: mask.intersects(moved) && mask.contains(ReadFlags::ISDIR),
             });
         } else {
-            changes.push(Change::Content { directory, name });
+            changes.push(Change::Content {
+                directory,
+                name,
+                number: None,
+            });
         }
     }
 }
