@@ -7,10 +7,11 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::mounted::{Mounted, succeed};
@@ -169,6 +170,35 @@ fn after_a_barrier_no_edit_is_stale_in_any_mode() {
             codes.push(code);
         }
     }
+}
+
+#[test]
+fn a_busy_writer_on_the_filesystem_holds_up_neither_an_edit_nor_the_barrier() {
+    let Some(mounted) = mounted("watch") else {
+        return;
+    };
+    mounted.write("m.txt", "0");
+    // Beside the source: its events are of no interest, and there is no end of them.
+    let noise = mounted.dir().join("noise");
+    let stopped = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut file = fs::File::create(&noise).unwrap();
+            while !stopped.load(Ordering::Relaxed) {
+                file.write_all(b"noise").unwrap();
+                file.set_len(0).unwrap();
+            }
+        });
+        let seen = (1..=20).all(|edit: u32| {
+            mounted.write("m.txt", edit.to_string());
+            let began = Instant::now();
+            mounted.settle();
+            let text = fs::read_to_string(mounted.mount_point().join("m.txt")).unwrap();
+            text == edit.to_string() && began.elapsed() < Duration::from_secs(10)
+        });
+        stopped.store(true, Ordering::Relaxed);
+        assert!(seen, "an edit was not seen after the barrier, or too late");
+    });
 }
 
 #[test]
