@@ -2,9 +2,10 @@
 
 use super::{Cached, Operations};
 use crate::coherence::Subject;
-use crate::inode::{Body, Inode};
+use crate::inode::{Body, Inode, ROOT};
 use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, Kind};
+use std::time::Instant;
 
 /// Attributes with the number the mount shows.
 #[derive(Clone, Copy, Debug)]
@@ -69,6 +70,9 @@ impl Operations {
         handle: Option<u64>,
     ) -> Result<Cached<Attributes>, Error> {
         let inode = self.inode(number)?;
+        if number == ROOT {
+            self.root_asked.get_or_init(Instant::now);
+        }
         let handle = handle.filter(|_| !self.coherence.opens_unasked());
         let covered = self.covers_attributes(&inode);
         let value = match &inode.body {

@@ -9,6 +9,7 @@
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{CACHE_DIRECTORY, Operations};
 use crate::inode::{Body, Inode, ROOT};
@@ -93,7 +94,10 @@ pub fn first(changes: &[Change], view: &impl View) -> Vec<Effect> {
                 if view.concerns_entries(*number) {
                     names.add(Effect::Names);
                 }
-                inodes.add(Effect::Inode(*number));
+                // The root may have to wait, see `drop_root`.
+                if *number != ROOT {
+                    inodes.add(Effect::Inode(*number));
+                }
             }
             // Whether the source was replaced is found by looking; if so, that is everything.
             Change::Way | Change::Everything => {}
@@ -134,6 +138,9 @@ pub fn rest(changes: &[Change], view: &impl View) -> Vec<Effect> {
                 inodes.extend(view.cache_directory(*directory).map(Effect::Inode));
             }
             Change::Inode(number) => {
+                if *number == ROOT {
+                    inodes.add(Effect::Inode(ROOT));
+                }
                 inodes.extend(view.cache_directory(*number).map(Effect::Inode));
             }
             Change::Way | Change::Everything => {}
@@ -237,14 +244,27 @@ impl Operations {
                         kernel.drop_name(*directory, name);
                     }
                 }
+                Effect::Inode(ROOT) => self.drop_root(kernel),
                 Effect::Inode(number) => kernel.drop_inode(*number),
             }
         }
         all_dropped == Some(true)
     }
 
-    fn drop_pages(&self, kernel: &dyn Kernel) {
+    /// The kernel throws an answer away that crosses with the word to drop what it is about. It
+    /// begins with a root that nobody may enter, so the first answer about that has to arrive.
+    fn drop_root(&self, kernel: &dyn Kernel) {
+        const ARRIVAL: Duration = Duration::from_millis(50);
+        let Some(asked) = self.root_asked.get() else {
+            // It has nothing to drop.
+            return;
+        };
+        std::thread::sleep(ARRIVAL.saturating_sub(asked.elapsed()));
         kernel.drop_inode(ROOT);
+    }
+
+    fn drop_pages(&self, kernel: &dyn Kernel) {
+        self.drop_root(kernel);
         for number in self.inodes.take_pages() {
             kernel.drop_inode(number);
         }
@@ -386,6 +406,13 @@ mod tests {
             [Effect::Names, Effect::Inode(11)]
         );
         assert_eq!(first(&[Change::Inode(12)], &Tree), [Effect::Inode(12)]);
+    }
+
+    #[test]
+    fn the_root_is_dropped_by_those_who_may_wait() {
+        let change = [Change::Inode(ROOT)];
+        assert_eq!(first(&change, &Tree), []);
+        assert_eq!(rest(&change, &Tree), [Effect::Inode(ROOT)]);
     }
 
     #[test]

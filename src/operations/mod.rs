@@ -16,8 +16,8 @@ mod xattrs;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 pub use attributes::Attributes;
 pub use directories::{Listed, Part};
@@ -48,6 +48,8 @@ pub struct Operations {
     pinned: Pinned,
     listings: Listings,
     last_pyc: LastPyc,
+    /// When the kernel first asked for the root's attributes.
+    root_asked: OnceLock<Instant>,
     events: Option<Arc<Events>>,
     /// The root whose events are followed.
     covered: RwLock<Option<Covered>>,
@@ -95,6 +97,7 @@ impl Operations {
             }),
             listings: Listings::default(),
             last_pyc: LastPyc::default(),
+            root_asked: OnceLock::new(),
             events,
             covered: RwLock::default(),
             synthesis,

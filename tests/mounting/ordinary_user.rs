@@ -294,7 +294,7 @@ fn a_users_store_that_cannot_be_entered_costs_no_entry() {
             let output = bounded(read.arg(&pyc));
             assert!(
                 output.status.success() && output.stdout.len() > 100,
-                "{stem}"
+                "{stem}: {output:?}"
             );
         }
         ends_with(0, user.pycfs().arg("umount").arg(user.it.mount_point()));

@@ -215,7 +215,7 @@ fn answers_are_counted_by_where_they_came_from_or_why_there_was_none() {
             // Few interpreters, so that one is missing.
             .env("PATH", "/usr/bin:/bin")
             .env("PYENV_ROOT", "/nonexistent")
-            .args(["--deadline", "60s"])
+            .args(["--deadline", "60s", "-o", "coherence=strict"])
             .args([it.source(), it.mount_point()]);
         ends_with(0, &mut command);
         it.adopt();
