@@ -222,3 +222,9 @@ class Late:
  import __module
  def f(self, __parameter): return 'z z', __parameter
  def g(x): return x in {'_Late__seen', 'z z'}, x in {'_Late__parameter', 'z z'}, x in {'_Late__module', 'z z'}
+if x: y = '_Known__seen', '_Known__given'
+class Known:
+ __noted: int = 1
+ def f(self, *, __given=2): return self.__seen, __given
+def one_known(x): return x in {'_Known__seen', 'z z'}, x in {'_Known__given', 'z z'}, x in {'_Known__noted', 'z z'}
+def two_known(x): return 1, x in {'_Known__seen', 'z z'}, x in {'_Known__given', 'z z'}, x in {'_Known__noted', 'z z'}

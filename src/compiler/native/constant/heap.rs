@@ -82,9 +82,15 @@ pub struct CodeObject {
 pub struct Heap {
     objects: Vec<Object>,
     interned: FxHashMap<Sym, ObjectId>,
-    /// Strings that look like identifiers and were met as literals, and whether a code object before
-    /// had interned another object with that text: a name that the compiler mangled.
-    literals: FxHashMap<Sym, bool>,
+    /// Strings that look like identifiers and were met as literals first.
+    literals: FxHashSet<Sym>,
+    /// Constants that the compiler made of names (`_Class__name`). Each use of such a name is another
+    /// object, unlike a name of the program.
+    mangled_constants: FxHashSet<Sym>,
+    /// Whether any constant, a literal or not, looks like such a name.
+    has_mangled_constants: bool,
+    /// Such names that a code object has interned; whether the object was a constant's.
+    mangled: FxHashMap<Sym, bool>,
     /// The names of the program, which the parser interned; once they are asked for.
     names: Option<FxHashSet<Sym>>,
     /// Constants merged by type and value.
@@ -117,6 +123,16 @@ fn is_interned_constant(text: &[u8]) -> bool {
         .iter()
         .all(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
     word || is_one_latin_1(text)
+}
+
+/// Whether a text has the form of a mangled name, `_Class__name`.
+fn looks_mangled(text: &[u8]) -> bool {
+    match text {
+        [b'_', first, rest @ ..] => {
+            *first != b'_' && !rest.ends_with(b"__") && rest.windows(2).any(|pair| pair == b"__")
+        }
+        _ => false,
+    }
 }
 
 fn rank(value: &Constant) -> u8 {
@@ -159,7 +175,10 @@ impl Heap {
         Heap {
             objects: Vec::new(),
             interned: FxHashMap::default(),
-            literals: FxHashMap::default(),
+            literals: FxHashSet::default(),
+            mangled_constants: FxHashSet::default(),
+            has_mangled_constants: false,
+            mangled: FxHashMap::default(),
             names: None,
             merged: FxHashMap::default(),
             merged_tuples: FxHashMap::default(),
@@ -213,7 +232,13 @@ impl Heap {
     fn string(&mut self, text: Sym, origin: Origin, pool: &Pool) -> ObjectId {
         let known = self.interned.contains_key(&text);
         match origin {
-            Origin::Name => self.name(text),
+            Origin::Name => {
+                if looks_mangled(pool.text(text)) {
+                    self.mangled_constants.insert(text);
+                    self.has_mangled_constants = true;
+                }
+                self.name(text)
+            }
             Origin::Qualname if !known => self.name(text),
             Origin::Computed if pool.text(text) == b"%" => self.add(Object::Str {
                 text,
@@ -221,7 +246,8 @@ impl Heap {
             }),
             Origin::Qualname | Origin::Literal | Origin::Computed => {
                 if is_interned_constant(pool.text(text)) {
-                    self.literals.entry(text).or_insert(known);
+                    self.literals.insert(text);
+                    self.has_mangled_constants |= looks_mangled(pool.text(text));
                     return self.name(text);
                 }
                 self.add(Object::Str {
@@ -323,6 +349,7 @@ impl Heap {
 
     /// The tuple of names in a code object.
     pub fn names(&mut self, names: &[Sym], pool: &mut Pool) -> ObjectId {
+        self.note_names(names, pool);
         self.values.clear();
         self.values
             .extend(names.iter().map(|&name| Constant::Str(name)));
@@ -376,7 +403,47 @@ impl Heap {
             Some(value) => self.merged.insert(value, id),
             None => self.merged_tuples.insert(items.into(), id),
         };
+        if self.has_mangled_constants {
+            for &item in items {
+                if let Item::Value(value) = item {
+                    self.note_constant(value, pool);
+                }
+            }
+        }
         id
+    }
+
+    /// A code object interns the strings of a constant.
+    fn note_constant(&mut self, value: Constant, pool: &Pool) {
+        match value {
+            Constant::Str(text) if looks_mangled(pool.text(text)) => {
+                self.mangled.entry(text).or_insert(true);
+            }
+            Constant::Tuple(items) | Constant::FrozenSet(items) => {
+                for &item in pool.tuple(items) {
+                    self.note_constant(item, pool);
+                }
+            }
+            Constant::None
+            | Constant::Ellipsis
+            | Constant::Bool(_)
+            | Constant::Int(_)
+            | Constant::Big(_)
+            | Constant::Float(_)
+            | Constant::Complex(_)
+            | Constant::Str(_)
+            | Constant::Bytes(_)
+            | Constant::Slice(_) => {}
+        }
+    }
+
+    /// A code object interns its names.
+    fn note_names(&mut self, names: &[Sym], pool: &Pool) {
+        for &name in names {
+            if looks_mangled(pool.text(name)) {
+                self.mangled.entry(name).or_insert(false);
+            }
+        }
     }
 
     /// Whether sets of strings need the names of the program.
@@ -397,12 +464,16 @@ impl Heap {
             return id;
         };
         let replaced = |item: &Constant| match item {
-            Constant::Str(text) => self.literals.get(text).is_some_and(|&is_second| {
-                (is_second
-                    || names.contains(text)
-                    || self.profile.is_startup_name(pool.text(*text)))
+            Constant::Str(text) => {
+                let is_name = names.contains(text);
+                let is_own = self.literals.contains(text)
+                    || self.mangled_constants.contains(text) && !is_name;
+                is_own
+                    && (is_name
+                        || self.mangled.get(text) == Some(&false)
+                        || self.profile.is_startup_name(pool.text(*text)))
                     && pool.str(*text).is_some_and(|text| text.chars().count() > 1)
-            }),
+            }
             _ => false,
         };
         if !pool.tuple(items).iter().any(replaced) {

@@ -44,8 +44,12 @@ impl Builder<'_> {
             } => {
                 self.expr(cls)?;
                 self.patterns(patterns)?;
-                if self.is_314 && ast.slice(kwd_attrs).contains(&self.names.debug) {
-                    return Err(Stop::syntax("cannot assign to __debug__", pattern.loc));
+                let named = ast.slice(kwd_attrs).iter().zip(ast.slice(kwd_patterns));
+                for (&attr, &value) in named {
+                    if self.is_314 && attr == self.names.debug {
+                        let loc = ast.pattern(value).loc;
+                        return Err(Stop::syntax("cannot assign to __debug__", loc));
+                    }
                 }
                 self.patterns(kwd_patterns)
             }
