@@ -1,41 +1,65 @@
 #!/usr/bin/env bash
-# Runs the tests of a test binary, each in a process, a mount namespace and a process namespace of its own: what a test
-# mounts or starts cannot outlive it, whatever it does. A test that takes too long is a failure; the kernel stacks of all
-# of its processes are shown first.
+# Runs the tests of a test binary, each in a process of its own from which nothing can escape: what a test mounts or
+# starts is gone after it, whatever it does. A test that takes too long is a failure; the kernel stacks of all of its
+# processes are shown first.
 #   isolated.sh BINARY [ARGUMENTS]
-# It is made to be cargo's runner: CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=scripts/isolated.sh cargo test
-# Binaries that mount nothing, and every binary where this user cannot make namespaces, run as they are.
-# PYCFS_TEST_TIMEOUT is the limit for one test in seconds (default 300).
+# It is made to be cargo's runner (CARGO_TARGET_<TRIPLE>_RUNNER), as scripts/test.sh uses it. Binaries that mount nothing
+# run as they are.
+# Where this user may make namespaces, a test has a mount and a process namespace of its own: they end with it. Else it has
+# a process group, a mark in its environment by which its daemons are found (they have sessions of their own), and a
+# temporary folder below which every mount is taken away.
+# PYCFS_TEST_TIMEOUT is the limit for one test in seconds (default 300). PYCFS_ISOLATION=group forces the second way.
 set -euo pipefail
 
 binary="$(realpath "$1")"
 shift
 name="$(basename "$binary")"
 case "${name%-*}" in
-mounting | faults | mirror | synthesis | model | filesystems) ;;
+coherence | faults | filesystems | listings | lost_events | mirror | model | mounting | synthesis) ;;
 *) exec "$binary" "$@" ;;
 esac
-if ! unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null; then
-    printf 'SKIPPED isolation: this user cannot make namespaces; the tests run in one process\n'
-    exec "$binary" "$@"
-fi
 for each in "$@"; do
     # A list or the help is asked for.
     case "$each" in --list | --help | -h) exec "$binary" "$@" ;; esac
 done
+way=namespaces
+if [ "${PYCFS_ISOLATION:-}" = group ] ||
+    ! unshare --mount --pid --fork --kill-child --mount-proc true 2>/dev/null; then
+    way="process group"
+fi
 
 limit="${PYCFS_TEST_TIMEOUT:-300}"
 work="$(mktemp -d "${TMPDIR:-/tmp}/pycfs-isolated.XXXXXX")"
-trap 'rm -rf "$work"' EXIT
+# Other users reach the mounts of some tests.
+chmod 755 "$work"
+trap 'rm -rf --one-file-system "$work"' EXIT
 
-# The stacks of every thread in the process namespace of $1.
-stacks() {
-    local namespace process thread
-    namespace="$(readlink "/proc/$1/ns/pid")"
+# The processes of a test: those in its process namespace, or those that carry its mark.
+processes_of() {
+    local mark="$1" outer="$2" namespace="" process
+    if [ "$way" = namespaces ]; then
+        namespace="$(readlink "/proc/$(first_within "$outer")/ns/pid")" || return 0
+    fi
     for process in /proc/[0-9]*; do
-        [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$namespace" ] || continue
-        for thread in "$process"/task/*; do
-            printf -- '--- %s %s %s\n' "$thread" "$(tr '\0' ' ' <"$process/cmdline" | cut -c 1-100)" \
+        if [ -n "$namespace" ]; then
+            [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$namespace" ] || continue
+        else
+            # Not every process can be looked at, and not every one still is there.
+            { grep -qzxF "PYCFS_TEST_MARK=$mark" "$process/environ"; } 2>/dev/null || continue
+        fi
+        printf '%s\n' "${process#/proc/}"
+    done
+}
+
+# The first process of the namespace that $1, an unshare, made.
+first_within() { cut -d' ' -f1 "/proc/$1/task/$1/children"; }
+
+# The stacks of every thread of these processes.
+stacks() {
+    local process thread
+    for process in "$@"; do
+        for thread in "/proc/$process/task"/*; do
+            printf -- '--- %s %s %s\n' "$thread" "$(tr '\0' ' ' <"/proc/$process/cmdline" | cut -c 1-100)" \
                 "$(grep -E '^State' "$thread/status" 2>/dev/null)"
             cat "$thread/wchan" 2>/dev/null && printf '\n'
             cat "$thread/stack" 2>/dev/null || true
@@ -43,36 +67,72 @@ stacks() {
     done
 }
 
-# one TEST: its output goes to a file, its outcome to another.
+# start TEST MARK FOLDER: becomes the test.
+start() {
+    export PYCFS_TEST_MARK="$2" TMPDIR="$3"
+    if [ "$way" = namespaces ]; then
+        # The first process of the namespace only waits: it takes up what others leave behind.
+        exec setsid unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
+            sh -c '"$@" & wait $!' sh "$binary" --exact "$1" --nocapture "${rest[@]}"
+    fi
+    exec setsid "$binary" --exact "$1" --nocapture "${rest[@]}"
+}
+
+# Ends what a test has left: its processes, then the mounts below its folder. Says what there was.
+sweep() {
+    local mark="$1" outer="$2" folder="$3" left place round
+    if [ "$way" = namespaces ]; then
+        # The end of the first process is the end of all of them, and of their mounts.
+        left="$(first_within "$outer" 2>/dev/null || true)"
+        if [ -n "$left" ]; then kill -9 "$left" 2>/dev/null || true; fi
+        return
+    fi
+    for round in $(seq 60); do
+        left="$(processes_of "$mark" "$outer")"
+        [ -n "$left" ] || break
+        sleep 0.1
+        # A daemon whose mount is gone is about to end.
+        [ "$round" -ge 50 ] || continue
+        printf 'left behind: %s\n' "$(tr '\n' ' ' <<<"$left")"
+        # shellcheck disable=SC2086  # a list of process ids
+        kill -9 $left 2>/dev/null || true
+    done
+    awk -v below="$folder/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | tac | while read -r place; do
+        printf 'left mounted: %s\n' "$place"
+        umount --lazy "$place" 2>/dev/null || fusermount3 -uz "$place" || true
+    done
+}
+
+# one TEST NUMBER: its output goes to a file, its outcome to another.
 one() {
-    local test="$1" file status=0 init waited=0
-    file="$work/$(printf '%s' "$test" | tr -c 'a-zA-Z0-9_' _)"
-    # The first process of the namespace only waits: it takes up what others leave behind.
-    setsid unshare --mount --propagation private --pid --fork --kill-child --mount-proc \
-        sh -c '"$@" & wait $!' sh "$binary" --exact "$test" --nocapture "${rest[@]}" >"$file.log" 2>&1 </dev/null &
+    local test="$1" file="$work/$2" folder="$work/tmp-$2" status=0 waited=0 mark="$$-$2"
+    mkdir -m 755 "$folder"
+    start "$test" "$mark" "$folder" >"$file.log" 2>&1 </dev/null &
     local outer=$!
     while kill -0 "$outer" 2>/dev/null; do
         if [ "$waited" -ge $((limit * 10)) ]; then
-            init="$(cat "/proc/$outer/task/$outer/children" | cut -d' ' -f1)"
             printf 'timed out after %s s; where its processes are:\n' "$limit" >>"$file.log"
-            stacks "$init" >>"$file.log" 2>/dev/null || true
-            # The end of the first process is the end of all of them, and of their mounts.
-            kill -9 "$init" 2>/dev/null || true
+            # shellcheck disable=SC2046  # a list of process ids
+            stacks $(processes_of "$mark" "$outer") >>"$file.log" 2>/dev/null || true
+            sweep "$mark" "$outer" "$folder" >>"$file.log" 2>&1
             break
         fi
         sleep 0.1
         waited=$((waited + 1))
     done
-    wait "$outer" || status=$?
+    wait "$outer" 2>/dev/null || status=$?
+    sweep "$mark" "$outer" "$folder" >"$file.left" 2>&1
+    rm -rf --one-file-system "$folder" || true
     if [ "$waited" -ge $((limit * 10)) ]; then status=124; fi
-    if [ "$status" -eq 0 ] && grep -q '^test result: ok. 0 passed; 0 failed; 1 ignored' "$file.log"; then
+    if [ "$status" -eq 0 ] && [ -s "$file.left" ]; then status="left something behind"; fi
+    if [ "$status" = 0 ] && grep -q '^test result: ok. 0 passed; 0 failed; 1 ignored' "$file.log"; then
         printf 'test %s ... ignored\n' "$test" | tee "$file.ignored"
-    elif [ "$status" -eq 0 ]; then
+    elif [ "$status" = 0 ]; then
         grep '^SKIPPED' "$file.log" | sort -u || true
         printf 'test %s ... ok\n' "$test" | tee "$file.ok"
     else
         printf 'test %s ... FAILED (%s)\n' "$test" "$status" | tee "$file.failed"
-        cat "$file.log"
+        cat "$file.log" "$file.left"
     fi
 }
 
@@ -87,18 +147,20 @@ for each in "$@"; do
 done
 start="$SECONDS"
 mapfile -t tests < <("$binary" --list --format terse "${filters[@]}" "${rest[@]}" 2>/dev/null | sed -n 's/: test$//p')
-printf '\nrunning %d tests, each in its own namespaces\n' "${#tests[@]}"
+printf '\nrunning %d tests, each in its own %s\n' "${#tests[@]}" "$way"
 running=0
+number=0
 for test in "${tests[@]}"; do
     if [ "$running" -ge "$(($(nproc) + 1))" ]; then
         wait -n || true
         running=$((running - 1))
     fi
-    one "$test" &
+    number=$((number + 1))
+    one "$test" "$number" &
     running=$((running + 1))
 done
 wait
-count() { find "$work" -name "*.$1" | wc -l; }
+count() { find "$work" -maxdepth 1 -name "*.$1" | wc -l; }
 failed="$(count failed)"
 passed="$(count ok)"
 result=ok

@@ -38,7 +38,9 @@ if [ "$(id -u)" -eq 0 ]; then
     # Without references the versions that this distribution lacks are skipped by name in the tests.
     step "references" "$SCRIPTS/references.sh"
 fi
-step "cargo test" cargo test --locked --no-fail-fast
+# Each test that mounts runs isolated from the others, with a limit of time.
+triple="$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')"
+step "cargo test" env "CARGO_TARGET_${triple}_RUNNER=$SCRIPTS/isolated.sh" cargo test --locked --no-fail-fast
 # The bundled VM is a build of its own: optimized, or it is too slow to test.
 step "cargo vm-build" cargo vm-build --locked
 step "cargo vm-test" cargo vm-test --locked --lib vm::

@@ -15,7 +15,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::convert::{attributes, errno, file_type};
 use super::counts::{Counts, Operation};
-use crate::operations::{Found, Looked, Operations};
+use crate::operations::{Found, Looked, Operations, Use};
 use crate::tree::{Error, asks_itself};
 
 /// The adapter that the crate calls.
@@ -53,10 +53,13 @@ impl Adapter {
             Ok(part) => part,
             Err(error) => return reply.error(errno(&error)),
         };
-        let numbered = part.entries.iter().zip(part.base + 1..);
-        for (entry, next) in numbered.skip(part.skipped) {
+        let first = part
+            .base
+            .saturating_add(part.skipped as u64)
+            .saturating_add(1);
+        for (entry, next) in part.entries.iter_from(part.skipped).zip(first..) {
             let number = INodeNo(entry.number);
-            if reply.add(number, next, file_type(entry.kind), &entry.name) {
+            if reply.add(number, next, file_type(entry.kind), entry.name) {
                 break;
             }
         }
@@ -148,13 +151,20 @@ impl Filesystem for Adapter {
             if asks_itself(request.pid()) {
                 return reply.error(Errno::EDEADLK);
             }
-            match self
-                .operations
-                .attributes(inode.0, handle.map(|handle| handle.0))
-            {
-                Ok(cached) => reply.attr(&cached.ttl, &attributes(&cached.value)),
-                Err(error) => reply.error(errno(&error)),
-            }
+            let handle = handle.map(|handle| handle.0);
+            let used = match handle {
+                // The kernel names the open file when it reads only, not for `fstat`.
+                Some(_) => Use::AttributesForRead,
+                None => Use::Attributes,
+            };
+            let operations = Arc::clone(&self.operations);
+            self.operations
+                .when_made(request.pid(), inode.0, used, move |made| {
+                    match made.and_then(|()| operations.attributes(inode.0, handle)) {
+                        Ok(cached) => reply.attr(&cached.ttl, &attributes(&cached.value)),
+                        Err(error) => reply.error(errno(&error)),
+                    }
+                });
         });
     }
 
@@ -167,23 +177,27 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn open(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         if self.unasked {
             // Once and for all.
             self.counts.add(Operation::Open);
             return reply.error(Errno::ENOSYS);
         }
-        self.handle(Operation::Open, || match self.operations.open(inode.0) {
-            Ok(opened) => {
-                let mut flags = FopenFlags::FOPEN_NOFLUSH;
-                flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-                flags.set(
-                    FopenFlags::FOPEN_DIRECT_IO,
-                    opened.direct && self.maps_direct,
-                );
-                reply.opened(FileHandle(opened.handle), flags);
-            }
-            Err(error) => reply.error(errno(&error)),
+        self.handle(Operation::Open, || {
+            let operations = Arc::clone(&self.operations);
+            let maps_direct = self.maps_direct;
+            let opened =
+                move |made: Result<(), Error>| match made.and_then(|()| operations.open(inode.0)) {
+                    Ok(opened) => {
+                        let mut flags = FopenFlags::FOPEN_NOFLUSH;
+                        flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+                        flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct && maps_direct);
+                        reply.opened(FileHandle(opened.handle), flags);
+                    }
+                    Err(error) => reply.error(errno(&error)),
+                };
+            self.operations
+                .when_made(request.pid(), inode.0, Use::Open, opened);
         });
     }
 
@@ -263,12 +277,12 @@ impl Filesystem for Adapter {
                 Err(error) => return reply.error(errno(&error)),
             };
             let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-            for (entry, next) in entries.iter().skip(skipped).zip(offset + 1..) {
+            for (entry, next) in entries.iter_from(skipped).zip(offset + 1..) {
                 if reply.add(
                     INodeNo(entry.number),
                     next,
                     file_type(entry.kind),
-                    &entry.name,
+                    entry.name,
                 ) {
                     break;
                 }

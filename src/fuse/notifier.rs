@@ -18,6 +18,7 @@ use crate::operations::Kernel;
 const INVALIDATE_INODE: i32 = 2;
 const INVALIDATE_ENTRY: i32 = 3;
 const INCREASE_EPOCH: i32 = 8;
+const PRUNE: i32 = 9;
 
 /// The way to the kernel's caches of one mount.
 pub struct Notifier {
@@ -82,6 +83,22 @@ impl Kernel for Notifier {
         if let Err(errno) = self.send(INVALIDATE_ENTRY, &parts) {
             log::warn!("dropping the name {}: {errno}", name.display());
         }
+    }
+
+    fn forget(&self, numbers: &[u64]) -> bool {
+        // The kernel reads a message of two pages at most.
+        const AT_ONCE: usize = 500;
+        numbers.chunks(AT_ONCE).all(|numbers| {
+            let count = u32::try_from(numbers.len()).unwrap_or(0).to_ne_bytes();
+            let list: Vec<u8> = numbers.iter().flat_map(|each| each.to_ne_bytes()).collect();
+            match self.send(PRUNE, &[&count, &[0; 12], &list]) {
+                Ok(()) => true,
+                Err(errno) => {
+                    log::info!("this kernel cannot be told to forget ({errno})");
+                    false
+                }
+            }
+        })
     }
 
     fn drop_inode(&self, number: u64) {

@@ -1,5 +1,8 @@
 //! Inode numbers: which range a file's number comes from, and how it is derived.
 
+use siphasher::sip::SipHasher13;
+use std::hash::Hasher;
+
 use crate::tree::{Attr, Identity};
 
 /// The number of the root of the mount, as the FUSE protocol has it.
@@ -56,9 +59,17 @@ pub fn of_pyc(parts: &[Vec<u8>]) -> u64 {
     PYC | derive(parts)
 }
 
+/// Whether this is a pyc's number.
+pub fn is_pyc(number: u64) -> bool {
+    number & !WITHIN == PYC
+}
+
 /// The number a listing shows for a pyc that was not looked up: stable, and never a real one's.
 pub fn of_listed_pyc(directory: u64, name: &[u8]) -> u64 {
-    PYC | derive(&[b"listed".as_slice(), &directory.to_le_bytes(), name])
+    // Shown only, so that it need not be unique: a quick hash will do for listings of any length.
+    let mut hasher = SipHasher13::new_with_keys(directory, u64::from_le_bytes(*b"listed\0\0"));
+    hasher.write(name);
+    PYC | hasher.finish() & WITHIN
 }
 
 /// The number a listing of the real directory `dir` shows for the entry with inode number `ino`:

@@ -29,6 +29,8 @@ pub struct Place {
 pub struct Real {
     /// Which file the number stands for now.
     pub identity: Identity,
+    /// Whether it is a directory.
+    pub is_directory: bool,
     /// Whether events tell of each change in it (of a directory), or of it by whatever name (of a
     /// file with several names).
     pub covered: bool,
@@ -66,6 +68,25 @@ impl Inode {
     /// Notes that the kernel is about to be given pages. Called before what they hold is read.
     pub fn note_pages(&self) {
         self.pages.store(true, Relaxed);
+    }
+
+    /// Whether the kernel may hold pages of it.
+    pub fn has_pages(&self) -> bool {
+        self.pages.load(Relaxed)
+    }
+
+    /// Whether a file may have been read; `None` for directories.
+    fn was_read(&self) -> Option<bool> {
+        match &self.body {
+            Body::Real(real) => {
+                let real = real.lock();
+                // Directories are what others are found in.
+                let is_directory = real.is_directory;
+                (!is_directory).then(|| self.has_pages() || real.opened.is_some())
+            }
+            Body::CacheDirectory(_) => None,
+            Body::Pyc(pyc) => Some(self.has_pages() || pyc.read().size.is_some()),
+        }
     }
 
     /// Whether events tell of each change in this directory.
@@ -146,6 +167,7 @@ impl Table {
             pages: AtomicBool::new(false),
             body: Body::Real(Mutex::new(Real {
                 identity: root,
+                is_directory: true,
                 covered: false,
                 place: None,
                 opened: None,
@@ -213,6 +235,7 @@ impl Table {
         }
         let mut real = Real {
             identity: attr.identity,
+            is_directory: attr.kind == Kind::Directory,
             covered: false,
             place: Some(place),
             opened: None,
@@ -292,6 +315,29 @@ impl Table {
         held.map(|held| held.inode.number).collect()
     }
 
+    /// The numbers of up to `most` files, of those that were not read if they are `enough`.
+    pub fn spare(&self, most: usize, enough: usize) -> Vec<u64> {
+        let table = self.held.lock();
+        let mut unread = Vec::new();
+        let mut read = Vec::new();
+        for held in table.values() {
+            match held.inode.was_read() {
+                None => {}
+                Some(false) => unread.push(held.inode.number),
+                Some(true) => read.push(held.inode.number),
+            }
+            if unread.len() >= most {
+                break;
+            }
+        }
+        drop(table);
+        if unread.len() < enough {
+            let more = most.saturating_sub(unread.len());
+            unread.extend(read.into_iter().take(more));
+        }
+        unread
+    }
+
     /// All inodes that the kernel holds.
     pub fn all(&self) -> Vec<Arc<Inode>> {
         let table = self.held.lock();
@@ -330,6 +376,22 @@ impl Table {
             number = number::next(number);
         }
         insert(&mut table, number, Body::Pyc(RwLock::new(pyc)))
+    }
+
+    /// Whether the kernel holds this pyc with its size.
+    pub fn has_made(&self, pyc: &Pyc) -> bool {
+        let mut number = number::of_pyc(&pyc.identity());
+        let table = self.held.lock();
+        while let Some(held) = table.get(&number) {
+            if let Body::Pyc(current) = &held.inode.body {
+                let current = current.read();
+                if current.identity() == pyc.identity() {
+                    return current.size.is_some();
+                }
+            }
+            number = number::next(number);
+        }
+        false
     }
 
     /// Takes back `count` lookups; the last one removes the inode. Says whether it did.
@@ -375,4 +437,40 @@ fn insert(table: &mut HashMap<u64, Held>, number: u64, body: Body) -> Arc<Inode>
     };
     table.insert(number, held);
     inode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::{Dir, Root};
+
+    #[test]
+    fn what_nobody_has_read_is_spared_first_and_directories_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Root::open(dir.path(), false).unwrap().held();
+        let root = *opened.attr();
+        let names_in = Dir::open(&*opened, OsStr::new("")).unwrap();
+        let table = Table::new(root.identity, None);
+        let top = table.get(ROOT).unwrap();
+        let find = |name: &str| {
+            let name = OsStr::new(name);
+            let found = names_in.stat(name).unwrap();
+            table.found(&top, name, &found, &root, Noticed::default()).0
+        };
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        find("sub");
+        let names = ["read", "seen", "also seen"];
+        for name in names {
+            std::fs::write(dir.path().join(name), "").unwrap();
+        }
+        let [read, seen, also] = names.map(find);
+        read.note_pages();
+        let mut spared = table.spare(10, 2);
+        spared.sort_unstable();
+        let mut unread = [seen.number, also.number];
+        unread.sort_unstable();
+        assert_eq!(spared, unread, "those are enough");
+        assert_eq!(table.spare(10, 3).len(), 3, "then the read one goes too");
+        assert_eq!(table.spare(1, 3).len(), 1);
+    }
 }

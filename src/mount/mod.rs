@@ -9,6 +9,7 @@ mod background;
 mod detach;
 mod error;
 mod follow;
+mod forgetter;
 mod logging;
 mod mountinfo;
 mod notify;

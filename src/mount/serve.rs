@@ -15,6 +15,7 @@ use super::attach::{self, Unplaced, connect};
 use super::detach::detach;
 use super::error::Error;
 use super::follow::Follower;
+use super::forgetter::Forgetter;
 use super::mountinfo::{self, Entry, Presence};
 use super::options::Options;
 use super::place::Place;
@@ -80,6 +81,8 @@ pub(super) fn serve(
     }
     let notifier =
         Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?;
+    let forgetting =
+        Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?;
     // With one connection for all threads, what a killed daemon has not answered is not lost.
     let threads_share = options.supervise;
     let session = Session::new(
@@ -101,6 +104,8 @@ pub(super) fn serve(
     })?;
     let follower = Follower::start(Arc::clone(&operations), Arc::new(notifier))
         .map_err(Error::system("follow the source"))?;
+    let forgetter = Forgetter::start(Arc::clone(&operations), Box::new(forgetting))
+        .map_err(Error::system("start the threads"))?;
     let entry = attach::place(connected.mount, &place.mount_point, predecessor)?;
     let closer = signals.handle();
     let retired = Arc::new(Mutex::new(false));
@@ -152,6 +157,7 @@ pub(super) fn serve(
     }
     drop(control);
     drop(follower);
+    drop(forgetter);
     drop(threads);
     drop(store);
     log::info!("{} is unmounted", place.mount_point.display());

@@ -1,5 +1,7 @@
 //! Attributes as the mount shows them.
 
+use std::time::Duration;
+
 use super::{Cached, Operations};
 use crate::coherence::Subject;
 use crate::inode::{Body, Inode, ROOT};
@@ -40,12 +42,15 @@ impl Attributes {
     /// A pyc: the source's owner, never more readable than it.
     pub(super) fn pyc(number: u64, pyc: &Pyc) -> Attributes {
         const BLOCK: u64 = 512;
+        // One whose code is not made is shown as files are whose size is not known before they are
+        // read, as in /proc.
+        let size = pyc.size.unwrap_or(0);
         let attr = Attr {
             kind: Kind::File,
             perm: pyc.source.perm & READ,
             nlink: 1,
-            size: pyc.size,
-            blocks: pyc.size.div_ceil(BLOCK),
+            size,
+            blocks: size.div_ceil(BLOCK),
             ..pyc.source
         };
         Attributes { number, attr }
@@ -75,20 +80,26 @@ impl Operations {
         }
         let handle = handle.filter(|_| !self.coherence.opens_unasked());
         let covered = self.covers_attributes(&inode);
+        let mut unmade = false;
         let value = match &inode.body {
-            Body::Pyc(pyc) => Attributes::pyc(number, &pyc.read()),
+            Body::Pyc(pyc) => {
+                let pyc = pyc.read();
+                unmade = pyc.size.is_none();
+                Attributes::pyc(number, &pyc)
+            }
             Body::CacheDirectory(of) => {
                 Attributes::cache_directory(number, &self.real_attr(of, None)?)
             }
             Body::Real(_) => Attributes::real(number, self.real_attr(&inode, handle)?),
         };
-        Ok(Cached {
-            ttl: self
-                .coherence
-                .leases(value.subject(&inode.body), covered)
-                .attributes,
-            value,
-        })
+        let ttl = match unmade {
+            true => Duration::ZERO,
+            false => {
+                let subject = value.subject(&inode.body);
+                self.coherence.leases(subject, covered).attributes
+            }
+        };
+        Ok(Cached { ttl, value })
     }
 
     /// Whether events tell of each change of an inode's attributes.

@@ -3,32 +3,77 @@
 use hashlink::LruCache;
 use parking_lot::Mutex;
 use rustix::io::Errno;
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
-use super::handles::Handle;
+use super::handles::{Handle, OpenDirectory};
 use super::{CACHE_DIRECTORY, Operations};
 use crate::inode::{Body, Inode, number};
 use crate::pyc::CacheName;
-use crate::tree::{self, Error, Kind};
+use crate::tree::{self, Dir, Error, Kind};
 
 /// One entry of a listing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listed<'a> {
     /// The inode number shown.
     pub number: u64,
     /// The kind of file.
     pub kind: Kind,
     /// The name.
-    pub name: OsString,
+    pub name: &'a OsStr,
+}
+
+/// The entries of a directory, in order; their names lie one after the other.
+#[derive(Debug, Default)]
+pub struct Listing {
+    names: Vec<u8>,
+    /// Number, kind, and where the name ends.
+    entries: Vec<(u64, Kind, usize)>,
+}
+
+impl Listing {
+    fn push(&mut self, number: u64, kind: Kind, name: impl AsRef<OsStr>) {
+        self.names.extend_from_slice(name.as_ref().as_bytes());
+        self.entries.push((number, kind, self.names.len()));
+    }
+
+    /// How many entries there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = Listed<'_>> {
+        self.iter_from(0)
+    }
+
+    /// The entries but the first `skipped` ones.
+    pub fn iter_from(&self, skipped: usize) -> impl Iterator<Item = Listed<'_>> {
+        let before = skipped
+            .checked_sub(1)
+            .and_then(|last| self.entries.get(last));
+        let mut start = before.map_or(0, |(_, _, end)| *end);
+        let rest = self.entries.get(skipped..).unwrap_or_default();
+        rest.iter().map(move |&(number, kind, end)| {
+            let name = self.names.get(start..end).unwrap_or_default();
+            start = end;
+            let name = OsStr::from_bytes(name);
+            Listed { number, kind, name }
+        })
+    }
 }
 
 /// Listings that are being read, where the kernel asks by inode: one that began with a version of
 /// a directory goes on with it. The upper half of an offset says which.
 pub(super) struct Listings {
-    listings: Mutex<LruCache<u32, Arc<Vec<Listed>>>>,
+    listings: Mutex<LruCache<u32, Arc<Listing>>>,
     last: AtomicU32,
 }
 
@@ -45,7 +90,7 @@ impl Default for Listings {
 /// A part of a listing.
 pub struct Part {
     /// The whole listing.
-    pub entries: Arc<Vec<Listed>>,
+    pub entries: Arc<Listing>,
     /// The entries before it.
     pub skipped: usize,
     /// The offset of the entry with this index is `base + index`.
@@ -57,7 +102,7 @@ impl Listings {
     const NUMBERS: u32 = 0x7fff_ffff;
     const SHIFT: u32 = 32;
 
-    fn begin(&self, entries: Arc<Vec<Listed>>) -> Part {
+    fn begin(&self, entries: Arc<Listing>) -> Part {
         let number = self.last.fetch_add(1, Relaxed) % Listings::NUMBERS + 1;
         self.listings.lock().insert(number, Arc::clone(&entries));
         Part {
@@ -93,7 +138,7 @@ impl Operations {
             return Ok(part);
         }
         self.inode(number)?.note_pages();
-        let entries = Arc::new(self.list(number)?);
+        let entries = Arc::new(self.list(number, None)?);
         let mut part = self.listings.begin(entries);
         // One that was dropped meanwhile goes on at the same place of a new one.
         part.skipped = usize::try_from(offset & u64::from(u32::MAX)).unwrap_or(usize::MAX);
@@ -104,22 +149,21 @@ impl Operations {
     pub fn open_directory(&self, number: u64) -> Result<u64, Error> {
         let inode = self.inode(number)?;
         let root = self.root.current();
-        match &inode.body {
+        let (opened, _) = match &inode.body {
             Body::Real(_) => self.directory(&root, &inode)?,
             Body::CacheDirectory(of) => self.directory(&root, of)?,
             Body::Pyc(_) => return Err(Error::new("open directory", Errno::NOTDIR)),
         };
-        Ok(self.handles.add(Handle::Directory(Mutex::new(None))))
+        let directory = OpenDirectory {
+            opened: Some(opened),
+            listing: None,
+        };
+        Ok(self.handles.add(Handle::Directory(Mutex::new(directory))))
     }
 
     /// The entries of an open directory. They are read anew when `rewind` is set (offset 0), else
     /// they are those of the last time.
-    pub fn entries(
-        &self,
-        number: u64,
-        handle: u64,
-        rewind: bool,
-    ) -> Result<Arc<Vec<Listed>>, Error> {
+    pub fn entries(&self, number: u64, handle: u64, rewind: bool) -> Result<Arc<Listing>, Error> {
         let handle = self
             .handles
             .get(handle)
@@ -127,100 +171,103 @@ impl Operations {
         let Handle::Directory(held) = handle.as_ref() else {
             return Err(Error::new("list", Errno::NOTDIR));
         };
-        if let Some(entries) = held.lock().as_ref().filter(|_| !rewind) {
-            return Ok(Arc::clone(entries));
-        }
-        let entries = Arc::new(self.list(number)?);
-        *held.lock() = Some(Arc::clone(&entries));
-        Ok(entries)
+        let opened = {
+            let mut held = held.lock();
+            if let Some(listing) = held.listing.as_ref().filter(|_| !rewind) {
+                return Ok(Arc::clone(listing));
+            }
+            held.opened.take()
+        };
+        let listing = Arc::new(self.list(number, opened)?);
+        held.lock().listing = Some(Arc::clone(&listing));
+        Ok(listing)
     }
 
-    fn list(&self, number: u64) -> Result<Vec<Listed>, Error> {
+    /// Lists a directory; `opened` is the real one if it is open already.
+    fn list(&self, number: u64, opened: Option<Dir>) -> Result<Listing, Error> {
         let inode = self.inode(number)?;
         match &inode.body {
-            Body::Real(_) => self.list_real(&inode),
-            Body::CacheDirectory(of) => self.list_cache(number, of),
+            Body::Real(_) => self.list_real(&inode, opened),
+            Body::CacheDirectory(of) => self.list_cache(number, of, opened),
             Body::Pyc(_) => Err(Error::new("list", Errno::NOTDIR)),
         }
     }
 
-    fn list_real(&self, inode: &Arc<Inode>) -> Result<Vec<Listed>, Error> {
+    fn list_real(&self, inode: &Arc<Inode>, opened: Option<Dir>) -> Result<Listing, Error> {
         let root = self.root.current();
-        let (dir, path) = self.directory(&root, inode)?;
-        let found = tree::list(&dir)?;
-        let mut listed = Vec::with_capacity(found.len() + 3);
+        let now = tree::Time::now();
+        let (dir, path) = match opened {
+            Some(dir) => (dir, inode.path().unwrap_or_default()),
+            None => self.directory(&root, inode)?,
+        };
         let parent = match inode.real().and_then(|real| real.lock().place.clone()) {
             Some(place) => place.parent.number,
             None => inode.number,
         };
-        listed.push(directory(inode.number, "."));
-        listed.push(directory(parent, ".."));
+        let mut listing = Listing::default();
+        listing.push(inode.number, Kind::Directory, ".");
+        listing.push(parent, Kind::Directory, "..");
         let mut sources = false;
         let home = dir.attr().identity.dev == root.attr().identity.dev
             && dir.attr().mount == root.attr().mount;
-        for entry in found {
-            sources |= tree::is_source(&entry);
-            if entry.name == CACHE_DIRECTORY || self.is_own(&path, &entry.name) {
-                continue;
-            }
+        tree::list(&dir, |entry| {
+            sources |= entry.source_stem().is_some();
+            let masked = entry.name == CACHE_DIRECTORY || self.is_own(&path, entry.name);
             let kind = match entry.kind {
-                Some(kind) => kind,
-                None => match dir.stat(&entry.name) {
-                    Ok(attr) => attr.kind,
-                    Err(_) => continue,
-                },
+                _ if masked => None,
+                Some(kind) => Some(kind),
+                None => dir.stat(entry.name).ok().map(|attr| attr.kind),
             };
-            listed.push(Listed {
-                number: number::listed(entry.ino, home, dir.attr()),
-                kind,
-                name: entry.name,
-            });
-        }
+            if let Some(kind) = kind {
+                let number = number::listed(entry.ino, home, dir.attr());
+                listing.push(number, kind, entry.name);
+            }
+            true
+        })?;
+        self.note_sources(inode, &dir, now, sources);
         if sources {
-            listed.push(directory(
-                number::of_cache_directory(inode.number),
-                CACHE_DIRECTORY,
-            ));
+            let number = number::of_cache_directory(inode.number);
+            listing.push(number, Kind::Directory, CACHE_DIRECTORY);
         }
-        Ok(listed)
+        Ok(listing)
     }
 
     /// The entries of a `__pycache__`: one for each source and each target in use. Nothing is
     /// read or compiled for it.
-    fn list_cache(&self, number: u64, of: &Arc<Inode>) -> Result<Vec<Listed>, Error> {
-        let root = self.root.current();
-        let (dir, _) = self.directory(&root, of)?;
-        let in_use = self.synthesis.in_use();
-        let mut listed = vec![directory(number, "."), directory(of.number, "..")];
-        for entry in tree::list(&dir)?
-            .iter()
-            .filter(|entry| tree::is_source(entry))
-        {
-            let Some(stem) = entry.name.as_bytes().strip_suffix(b".py") else {
-                continue;
-            };
-            for (target, level) in &in_use {
-                let name = CacheName {
-                    stem: stem.to_vec(),
-                    target: *target,
-                    level: *level,
-                };
-                let name = name.file_name();
-                listed.push(Listed {
-                    number: number::of_listed_pyc(number, &name),
-                    kind: Kind::File,
-                    name: OsString::from_vec(name),
-                });
+    fn list_cache(
+        &self,
+        number: u64,
+        of: &Arc<Inode>,
+        opened: Option<Dir>,
+    ) -> Result<Listing, Error> {
+        self.unmade.note_listing(number);
+        let dir = match opened {
+            Some(dir) => dir,
+            None => self.directory(&self.root.current(), of)?.0,
+        };
+        let suffix = |(target, level)| CacheName {
+            stem: Vec::new(),
+            target,
+            level,
+        };
+        let in_use = self.synthesis.in_use().into_iter();
+        let suffixes: Vec<Vec<u8>> = in_use.map(|pair| suffix(pair).file_name()).collect();
+        let mut name = Vec::new();
+        let mut listing = Listing::default();
+        listing.push(number, Kind::Directory, ".");
+        listing.push(of.number, Kind::Directory, "..");
+        tree::list(&dir, |entry| {
+            if let Some(stem) = entry.source_stem() {
+                for suffix in &suffixes {
+                    name.clear();
+                    name.extend_from_slice(stem);
+                    name.extend_from_slice(suffix);
+                    let number = number::of_listed_pyc(number, &name);
+                    listing.push(number, Kind::File, OsStr::from_bytes(&name));
+                }
             }
-        }
-        Ok(listed)
-    }
-}
-
-fn directory(number: u64, name: impl AsRef<OsStr>) -> Listed {
-    Listed {
-        number,
-        kind: Kind::Directory,
-        name: name.as_ref().to_owned(),
+            true
+        })?;
+        Ok(listing)
     }
 }

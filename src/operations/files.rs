@@ -262,7 +262,7 @@ fn seek(handle: &Handle, offset: i64, hole: bool) -> Result<i64, Error> {
             rustix::fs::seek(file, position).map_err(fail)?
         }
         Handle::Pyc(pyc, _) => {
-            let end = pyc.size;
+            let end = pyc.size.unwrap_or(0);
             match (from < end, hole) {
                 (false, _) => return Err(fail(Errno::NXIO)),
                 (true, true) => end,

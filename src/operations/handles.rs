@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 
-use super::directories::Listed;
+use super::directories::Listing;
 use crate::pycache::Pyc;
-use crate::tree::{Attr, Error, SourceFile};
+use crate::tree::{Attr, Dir, Error, SourceFile};
 
 /// What is open.
 pub(super) enum Handle {
@@ -17,8 +17,16 @@ pub(super) enum Handle {
     /// A pyc, and its bytes once they were read. The kernel keeps the pages of a pyc as long as it
     /// can, so most opens of one never read.
     Pyc(Arc<Pyc>, OnceLock<Vec<u8>>),
-    /// A directory: its entries as they were when reading began.
-    Directory(Mutex<Option<Arc<Vec<Listed>>>>),
+    /// A directory.
+    Directory(Mutex<OpenDirectory>),
+}
+
+/// What is known of an open directory.
+pub(super) struct OpenDirectory {
+    /// The real one, until it is listed first.
+    pub opened: Option<Dir>,
+    /// The entries as they were when reading began.
+    pub listing: Option<Arc<Listing>>,
 }
 
 /// All open handles.

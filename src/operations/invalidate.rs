@@ -25,6 +25,8 @@ pub trait Kernel: Send + Sync {
     fn drop_name(&self, parent: u64, name: &OsStr);
     /// Drops the attributes and pages of an inode.
     fn drop_inode(&self, number: u64);
+    /// Forgets these inodes, as far as nobody uses them. False if this kernel cannot.
+    fn forget(&self, numbers: &[u64]) -> bool;
 }
 
 /// What the kernel may hold.

@@ -4,6 +4,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::{Attributes, CACHE_DIRECTORY, Operations};
@@ -11,7 +12,7 @@ use crate::coherence::{Leases, Subject};
 use crate::compiler::Refusal;
 use crate::inode::{Body, Inode, Noticed};
 use crate::pyc::CacheName;
-use crate::pycache::{Absent, Ask, Pyc};
+use crate::pycache::{Absent, Ask, Pyc, Want};
 use crate::tree::{self, Attr, Dir, Error, Kind};
 
 /// A name that was found.
@@ -48,6 +49,14 @@ impl Operations {
         if tree::ran_short_of_descriptors() {
             self.pinned.shed();
         }
+        const NOW_AND_THEN: u64 = 4096;
+        if self
+            .looked_up
+            .fetch_add(1, Relaxed)
+            .is_multiple_of(NOW_AND_THEN)
+        {
+            self.look_for_crowd();
+        }
         let inode = match self.inode(parent) {
             Ok(inode) => inode,
             Err(error) => return reply(Err(error)),
@@ -57,21 +66,38 @@ impl Operations {
                 Err(error) if name == CACHE_DIRECTORY => Err(unservable(error)),
                 looked => looked,
             }),
-            Body::CacheDirectory(of) => match self.ask(asker, parent, of, name) {
-                Ok((ask, covered)) => {
-                    let this = Arc::clone(self);
-                    let log_name = name.to_owned();
-                    self.synthesis.request(ask, move |answer| {
-                        reply(match answer {
-                            Ok(pyc) => Ok(Looked::Found(this.found_pyc(pyc, covered))),
-                            Err(absent) => Err(this.absent(&log_name, &absent)),
-                        });
-                    });
-                }
-                Err(error) => reply(Err(unservable(error))),
-            },
+            Body::CacheDirectory(of) => {
+                let want = self.wanted(&inode);
+                self.look_up_pyc(asker, parent, of, name, want, reply);
+            }
             Body::Pyc(_) => reply(Err(Error::new("look up", Errno::NOTDIR))),
         }
+    }
+
+    fn look_up_pyc(
+        self: &Arc<Self>,
+        asker: u32,
+        parent: u64,
+        of: &Arc<Inode>,
+        name: &OsStr,
+        want: Want,
+        reply: impl FnOnce(Result<Looked, Error>) + Send + 'static,
+    ) {
+        let (ask, covered) = match self.ask(asker, parent, of, name, want) {
+            Ok(asked) => asked,
+            Err(error) => return reply(Err(unservable(error))),
+        };
+        let this = Arc::clone(self);
+        let name = name.to_owned();
+        let of = Arc::clone(of);
+        self.synthesis.request(ask, move |answer| match answer {
+            // Its size must not be forgotten while somebody may be reading it.
+            Ok(pyc) if pyc.size.is_none() && this.inodes.has_made(&pyc) => {
+                this.look_up_pyc(asker, parent, &of, &name, Want::Code, reply);
+            }
+            Ok(pyc) => reply(Ok(Looked::Found(this.found_pyc(pyc, covered)))),
+            Err(absent) => reply(Err(this.absent(&name, &absent))),
+        });
     }
 
     fn look_in_directory(&self, parent: &Arc<Inode>, name: &OsStr) -> Result<Looked, Error> {
@@ -155,19 +181,26 @@ impl Operations {
             return Ok(*holds);
         }
         let holds = tree::has_source(dir)?;
+        self.note_sources(inode, dir, now, holds);
+        Ok(holds)
+    }
+
+    /// Notes whether a directory holds sources, as was seen after `now`.
+    pub(super) fn note_sources(&self, inode: &Inode, dir: &Dir, now: tree::Time, holds: bool) {
+        let Some(real) = inode.real() else { return };
         let settled = !dir.attr().is_recent(now);
         real.lock().sources = settled.then(|| (Box::new(*dir.attr()), holds));
-        Ok(holds)
     }
 
     /// The request for a pyc by its name, with whether events cover its source, or why there can
     /// be none.
-    fn ask(
+    pub(super) fn ask(
         &self,
         asker: u32,
         directory: u64,
         of: &Inode,
         name: &OsStr,
+        want: Want,
     ) -> Result<(Ask, bool), Error> {
         let absent = |doing| Error::new(doing, Errno::NOENT);
         let name =
@@ -183,6 +216,7 @@ impl Operations {
             path,
             directory,
             name,
+            want,
         };
         Ok((ask, covered))
     }
@@ -192,16 +226,20 @@ impl Operations {
         let covered = covered && !pyc.followed && pyc.source.nlink == 1;
         let inode = self.inodes.pyc(Arc::clone(&pyc));
         let attributes = Attributes::pyc(inode.number, &pyc);
+        let leases = match pyc.size {
+            Some(_) => self.coherence.leases(Subject::Pyc, covered),
+            None => self.found_unmade(inode.number),
+        };
         Found {
             attributes,
             generation: 0,
-            leases: self.coherence.leases(Subject::Pyc, covered),
+            leases,
         }
     }
 
     /// What a reader gets for an absent entry: `ENOENT`, whatever the reason. The one other
     /// answer makes the kernel walk the path again because the directory moved.
-    fn absent(&self, name: &OsStr, reason: &Absent) -> Error {
+    pub(super) fn absent(&self, name: &OsStr, reason: &Absent) -> Error {
         match reason {
             Absent::NoSource(error) if error.errno == Errno::STALE => *error,
             Absent::NoSource(_)
@@ -232,7 +270,7 @@ fn find_if_recent(dir: &Dir, name: &OsStr) -> Result<(Attr, Option<tree::Found>)
 
 /// What a reader is told of an entry whose source cannot be reached: that it is not there, but for
 /// what makes the kernel walk the path again.
-fn unservable(error: Error) -> Error {
+pub(super) fn unservable(error: Error) -> Error {
     match error.errno {
         Errno::STALE | Errno::NOENT => error,
         errno => {

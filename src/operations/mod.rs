@@ -5,40 +5,49 @@
 //! lets the kernel cache is what [`Coherence`](crate::coherence::Coherence) allows.
 
 mod attributes;
+mod crowded;
 mod directories;
 mod files;
 mod handles;
 mod invalidate;
 mod lookup;
 mod pinned;
+mod unmade;
 mod watching;
 mod xattrs;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use attributes::Attributes;
-pub use directories::{Listed, Part};
+pub use directories::{Listed, Listing, Part};
 pub use files::Opened;
 pub use invalidate::{Effect, Kernel, View, first, rest};
 pub use lookup::{Found, Looked};
+pub use unmade::Use;
 
 use crate::coherence::Coherence;
 use crate::inode::{Inode, Table};
 use crate::pycache::Synthesis;
 use crate::tree::{Dir, Error, Root, RootDir};
 use crate::watch::Events;
+use crossbeam_channel::Sender;
 use directories::Listings;
 use files::LastPyc;
 use handles::Handles;
 use parking_lot::RwLock;
 use pinned::Pinned;
+use unmade::Unmade;
 use watching::Covered;
 
 /// The name of the directory that is synthesized.
 pub const CACHE_DIRECTORY: &str = "__pycache__";
+
+/// So many forgotten inodes are some MB.
+const LEAST_TO_GIVE_BACK: usize = 16_384;
 
 /// The mounted view of one source tree.
 pub struct Operations {
@@ -47,6 +56,7 @@ pub struct Operations {
     handles: Handles,
     pinned: Pinned,
     listings: Listings,
+    unmade: Unmade,
     last_pyc: LastPyc,
     /// When the kernel first asked for the root's attributes.
     root_asked: OnceLock<Instant>,
@@ -55,6 +65,11 @@ pub struct Operations {
     covered: RwLock<Option<Covered>>,
     synthesis: Arc<Synthesis>,
     coherence: Coherence,
+    looked_up: AtomicU64,
+    /// Told when the kernel holds many.
+    crowded: RwLock<Option<Sender<()>>>,
+    /// Inodes that were forgotten since memory was last given back.
+    forgotten: AtomicUsize,
     /// Where the mount itself lies beneath the source, relative to it: not entered.
     own: Option<OsString>,
     /// Processes that must never wait for the synthesis: the compiler's own workers.
@@ -96,12 +111,16 @@ impl Operations {
                 false => BUT_NOW,
             }),
             listings: Listings::default(),
+            unmade: Unmade::default(),
             last_pyc: LastPyc::default(),
             root_asked: OnceLock::new(),
             events,
             covered: RwLock::default(),
             synthesis,
             coherence,
+            looked_up: AtomicU64::new(1),
+            crowded: RwLock::default(),
+            forgotten: AtomicUsize::new(0),
             own,
             workers: Box::new(workers),
         };
@@ -140,8 +159,15 @@ impl Operations {
 
     /// The kernel dropped `count` references to an inode.
     pub fn forget(&self, inode: u64, count: u64) {
-        if self.inodes.forget(inode, count) {
-            self.pinned.drop(inode);
+        if !self.inodes.forget(inode, count) {
+            return;
+        }
+        self.pinned.drop(inode);
+        // When so many are gone that it is worth looking for what they leave.
+        let forgotten = self.forgotten.fetch_add(1, Relaxed) + 1;
+        if forgotten >= LEAST_TO_GIVE_BACK.max(self.inodes.len() / 2) {
+            self.forgotten.store(0, Relaxed);
+            crate::sys::memory::give_back();
         }
     }
 

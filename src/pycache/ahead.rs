@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use super::imports::{Import, guess};
-use super::synthesis::Ask;
+use super::synthesis::{Ask, Want};
 use crate::pyc::{CacheName, Level, Target};
 use crate::tree::symlink::join;
 use crate::tree::{Dir, RootDir};
@@ -136,6 +136,7 @@ fn request(module: &Module, path: &OsStr, stem: &[u8]) -> Option<Ask> {
         // Nobody is answered with this entry, so it has no directory of the mount.
         directory: 0,
         name,
+        want: Want::Code,
     })
 }
 

@@ -7,6 +7,7 @@ use hashlink::LruCache;
 use parking_lot::Mutex;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use super::absent::Absent;
 use super::counters::Counters;
@@ -56,6 +57,20 @@ impl Refused {
 pub fn serve(synthesis: &Synthesis, queue: &Receiver<Work>) {
     for work in queue {
         compile_and_land(synthesis, &work);
+        let size = work.job.source.len() as u64;
+        drop(work);
+        give_back(synthesis, size);
+    }
+}
+
+/// A compile takes many times the size of its source: when much was done, and nobody waits for
+/// more, the allocator gives back what it keeps of that.
+fn give_back(synthesis: &Synthesis, size: u64) {
+    const WORTH_IT: u64 = 1 << 20;
+    let done = synthesis.compiled_bytes.fetch_add(size, Relaxed) + size;
+    if done >= WORTH_IT && synthesis.compiling() == 0 {
+        synthesis.compiled_bytes.store(0, Relaxed);
+        crate::sys::memory::give_back();
     }
 }
 

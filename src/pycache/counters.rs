@@ -34,6 +34,8 @@ counters! {
     store_hits,
     /// Code that no cache held, so that a compile was needed (waiters of one compile count each).
     misses,
+    /// Looked up after a listing, and not compiled for it.
+    unmade,
     /// Compiles that were run.
     compiles,
     /// Compiles that gave code.

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
+use crate::pyc::{CacheName, Level, Target};
 use crate::store::{Entry, Key};
 use crate::tree::Attr;
 
@@ -16,8 +17,12 @@ pub struct Pyc {
     pub header: Vec<u8>,
     /// The file name in the code: the source's path as the reader sees it.
     pub file_name: Arc<OsStr>,
-    /// Size of the whole pyc in bytes.
-    pub size: u64,
+    /// The interpreter version the code is for.
+    pub target: Target,
+    /// The optimization level the code is for.
+    pub level: Level,
+    /// Size of the whole pyc in bytes; `None` while its code is not made.
+    pub size: Option<u64>,
     /// The attributes of the source: owner, read permission and times are the pyc's too.
     pub source: Attr,
     /// The source's access ACL, without write and execute permission.
@@ -52,9 +57,24 @@ impl Pyc {
         ]
     }
 
+    /// Its name in the `__pycache__`; `None` only for a source that has no source's name.
+    pub fn name(&self) -> Option<CacheName> {
+        let source = self
+            .file_name
+            .as_bytes()
+            .rsplit(|byte| *byte == b'/')
+            .next();
+        Some(CacheName {
+            stem: source?.strip_suffix(b".py")?.to_vec(),
+            target: self.target,
+            level: self.level,
+        })
+    }
+
     /// The whole file: header, then the code with the file name put in.
     pub fn bytes(&self, entry: &Entry) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
+        let size = self.size.and_then(|size| usize::try_from(size).ok());
+        let mut bytes = Vec::with_capacity(size.unwrap_or(0));
         bytes.extend_from_slice(&self.header);
         bytes.extend_from_slice(&entry.template.fill(self.file_name.as_bytes()));
         bytes

@@ -22,4 +22,4 @@ mod version;
 pub use absent::Absent;
 pub use counters::{Counters, Snapshot};
 pub use entry::Pyc;
-pub use synthesis::{Answer, Ask, Options, Synthesis, Threads};
+pub use synthesis::{Answer, Ask, Options, Synthesis, Threads, Want};

@@ -74,6 +74,16 @@ impl Default for Options {
     }
 }
 
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The entry with its code, which is compiled if no cache holds it.
+    Code,
+    /// The entry as far as it is there: nothing is compiled for it, and without code it has no
+    /// size.
+    Held,
+}
+
 /// One request for an entry.
 pub struct Ask {
     /// The root the request is served from.
@@ -86,6 +96,8 @@ pub struct Ask {
     pub directory: u64,
     /// What was asked for.
     pub name: CacheName,
+    /// What it is asked for.
+    pub want: Want,
 }
 
 /// The answer to a request.
@@ -113,6 +125,8 @@ pub struct Synthesis {
     pub(super) store: Arc<Store>,
     pub(super) recent: Recent,
     pub(super) refused: Refused,
+    /// Bytes of sources that were compiled since memory was last given back.
+    pub(super) compiled_bytes: AtomicU64,
     /// What was done so far.
     pub counters: Counters,
     /// Where the tree is mounted: what the file names in the code begin with.
@@ -152,6 +166,7 @@ impl Synthesis {
             store,
             recent: Recent::new(RECENT_BYTES),
             refused: Refused::default(),
+            compiled_bytes: AtomicU64::new(0),
             counters: Counters::default(),
             mount_point: mount_point.to_owned(),
             in_use: AtomicU64::new(0),
@@ -224,7 +239,8 @@ impl Synthesis {
     pub fn bytes(&self, pyc: &Pyc) -> Option<Vec<u8>> {
         let (entry, _) = self.cached(&pyc.key)?;
         let bytes = pyc.bytes(&entry);
-        (bytes.len() as u64 == pyc.size).then_some(bytes)
+        let length = bytes.len() as u64;
+        pyc.size.is_none_or(|size| size == length).then_some(bytes)
     }
 
     /// The (target, level) pairs that listings show: those given at the start, and those that
@@ -331,7 +347,13 @@ impl Synthesis {
         }
         if let Some((entry, hits)) = self.cached(&key) {
             Counters::add(hits);
-            let pyc = self.pyc(&ask, &key, &entry, &seen, hash);
+            let pyc = self.pyc(&ask, &key, Some(&entry), &seen, hash);
+            self.answer(pending, Ok(pyc));
+            return Ok(());
+        }
+        if ask.want == Want::Held {
+            Counters::add(&self.counters.unmade);
+            let pyc = self.pyc(&ask, &key, None, &seen, hash);
             self.answer(pending, Ok(pyc));
             return Ok(());
         }
@@ -411,7 +433,7 @@ impl Synthesis {
                 pending,
             } = waiter;
             let answer = match &outcome {
-                Ok(entry) => Ok(self.pyc(&ask, key, entry, &seen, hash)),
+                Ok(entry) => Ok(self.pyc(&ask, key, Some(entry), &seen, hash)),
                 Err(absent) => Err(absent.clone()),
             };
             self.answer(&pending, answer);
@@ -493,34 +515,40 @@ impl Synthesis {
         &self,
         ask: &Ask,
         key: &Key,
-        entry: &Entry,
+        entry: Option<&Entry>,
         seen: &Seen,
         hash: Option<[u8; 8]>,
     ) -> Arc<Pyc> {
         let source = seen.source;
         let target = ask.name.target;
+        let magic = entry.map_or_else(|| crate::pyc::magic_of(target), |entry| entry.magic);
         let checked = self.options.mode == InvalidationMode::CheckedHash;
         // CPython 3.6 knows no hash header: it gets a timestamp in every mode.
         let header = hash
-            .and_then(|hash| Header::hash(target, entry.magic, hash, checked).ok())
+            .and_then(|hash| Header::hash(target, magic, hash, checked).ok())
             .unwrap_or_else(|| {
                 let mtime = mtime_field(source.mtime.sec, source.mtime.nsec);
-                Header::timestamp(target, entry.magic, mtime, source.size)
+                Header::timestamp(target, magic, mtime, source.size)
             })
             .to_bytes();
         let file_name = self.file_name(ask);
-        let size = header.len() + entry.template.filled_len(file_name.as_bytes());
+        let size = entry
+            .map(|entry| (header.len() + entry.template.filled_len(file_name.as_bytes())) as u64);
         let pyc = Arc::new(Pyc {
             key: *key,
             header,
             file_name: file_name.into(),
-            size: size as u64,
+            target,
+            level: ask.name.level,
+            size,
             source,
             acl: seen.known.acl.clone(),
             followed: seen.followed,
             directory: ask.directory,
         });
-        self.answers.put(ask, &pyc, seen.at);
+        if size.is_some() {
+            self.answers.put(ask, &pyc, seen.at);
+        }
         pyc
     }
 }

@@ -6,5 +6,6 @@
 
 pub mod daemon;
 pub mod fanotify;
+pub mod memory;
 pub mod priority;
 pub mod spawn;

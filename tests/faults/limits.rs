@@ -1,9 +1,10 @@
-//! Many modules, few descriptors.
+//! Many modules, many importers, few descriptors.
 
 use std::fs::{self, File};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::common::background::{Background, bounded, ends_with, eventually};
+use crate::common::command;
 use crate::common::mounted::pycfs;
 use crate::readers::{Modules, newest};
 
@@ -37,6 +38,47 @@ fn ten_thousand_modules_are_served_in_little_memory() {
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 10_000);
     let resident = it.count("/resident_bytes") >> 20;
     assert!(resident <= 100, "{resident} MB");
+}
+
+#[test]
+fn a_crowd_of_importers_has_each_module_compiled_once() {
+    const IMPORTERS: usize = 16;
+    const MODULES: usize = 120;
+    let Some((target, interpreter)) = newest() else {
+        return;
+    };
+    for mode in ["strict", "watch"] {
+        let Some(it) = Background::prepared() else {
+            return;
+        };
+        let mut script = String::from("import sys\nsys.path.insert(0, sys.argv[1])\n");
+        for number in 0..MODULES {
+            // Each is also compiled ahead, for the one before it imports it.
+            let next = number + 1;
+            let text = format!("value = {number}\nif {next} < {MODULES}:\n    import m{next}\n");
+            it.write(&format!("m{number}.py"), text);
+            script += &format!("import m{number}\n");
+        }
+        script += "print(sum(1 for name in sys.modules if name.startswith('m') and name[1:].isdigit()))\n";
+        let options = format!("coherence={mode},python={target},deadline=60s");
+        it.mount(&["-o", &options]);
+        let importers: Vec<_> = (0..IMPORTERS)
+            .map(|_| {
+                command(&interpreter)
+                    .args(["-c", &script])
+                    .arg(it.mount_point())
+                    .stdout(Stdio::piped())
+                    .spawn()
+                    .unwrap()
+            })
+            .collect();
+        for importer in importers {
+            let output = importer.wait_with_output().unwrap();
+            let told = String::from_utf8_lossy(&output.stdout);
+            assert_eq!(told.trim(), MODULES.to_string(), "{mode}");
+        }
+        assert_eq!(it.count("/synthesis/compiles"), MODULES as u64, "{mode}");
+    }
 }
 
 /// The number of descriptors a process has open.

@@ -1,0 +1,227 @@
+//! Tools that list and look at everything (`ls -l`, `find`, `du`, `rsync`) have nothing compiled; whoever then reads an
+//! entry gets it whole.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::mounted::{Mounted, succeed};
+use common::{command, interpreters, skipped};
+use pycfs::pyc::Target;
+
+const MODULES: usize = 200;
+const MODES: [&str; 4] = ["strict", "watch", "watch/inotify", "ttl"];
+
+/// A mount of [`MODULES`] modules whose listings show one version; `None`, and said so, where the mode is not to be had.
+fn mounted(mode: &str, target: Target) -> Option<Mounted> {
+    let mut mounted = Mounted::prepared()?;
+    for number in 0..MODULES {
+        let text = format!("def f(x):\n    return x + {number}\nvalue = f({number})\n");
+        mounted.write(&format!("m{number}.py"), text);
+    }
+    let (kind, events) = mode.split_once('/').unwrap_or((mode, "auto"));
+    mounted.start(&[
+        "-o",
+        &format!("coherence={kind},events={events},python={target},no_ahead"),
+    ]);
+    let status = mounted.status().unwrap();
+    let found = status.pointer("/coherence/mode").unwrap().as_str().unwrap();
+    if found != kind {
+        skipped(&format!("no {kind} mode here, but {found}"));
+        return None;
+    }
+    Some(mounted)
+}
+
+fn newest() -> Option<(Target, PathBuf)> {
+    interpreters().pop()
+}
+
+fn entry(mounted: &Mounted, module: &str, target: Target) -> PathBuf {
+    let name = format!("{module}.{}.pyc", target.cache_tag());
+    mounted.mount_point().join("__pycache__").join(name)
+}
+
+/// Bytes with one path put in the place of another of the same length.
+fn replaced(bytes: &[u8], old: &Path, new: &Path) -> Vec<u8> {
+    let (old, new) = (old.as_os_str().as_bytes(), new.as_os_str().as_bytes());
+    assert_eq!(old.len(), new.len());
+    let mut bytes = bytes.to_vec();
+    for at in 0..bytes.len() {
+        if bytes[at..].starts_with(old) {
+            bytes[at..at + old.len()].copy_from_slice(new);
+        }
+    }
+    bytes
+}
+
+fn has(program: &str) -> bool {
+    Command::new(program).arg("--version").output().is_ok()
+}
+
+#[test]
+fn tools_that_look_at_every_entry_have_none_compiled() {
+    let Some((target, interpreter)) = newest() else {
+        return;
+    };
+    for mode in MODES {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let place = mounted.mount_point();
+        let cache = place.join("__pycache__");
+        let listed = succeed(Command::new("ls").arg("-l").arg(&cache));
+        let lines = String::from_utf8(listed.stdout).unwrap();
+        assert_eq!(lines.matches(".pyc").count(), MODULES, "{mode}");
+        succeed(Command::new("find").arg(place).arg("-ls"));
+        succeed(Command::new("du").arg("-a").arg(place));
+        // One process lists, another one looks: the kernel may have kept the listing too.
+        let script = "ls \"$1\" | (cd \"$1\" && xargs stat)";
+        succeed(Command::new("sh").args(["-c", script, "sh"]).arg(&cache));
+        if has("rsync") {
+            let nowhere = mounted.dir().join("nowhere");
+            let copy = ["--dry-run", "--archive", "--acls", "--stats"];
+            succeed(Command::new("rsync").args(copy).arg(place).arg(nowhere));
+        } else {
+            skipped("no rsync on this machine");
+        }
+        let walk = "import os, sys\nfor root, names, files in os.walk(sys.argv[1]):\n    \
+                    for name in files: os.stat(os.path.join(root, name))";
+        succeed(command(&interpreter).args(["-c", walk]).arg(place));
+        assert_eq!(mounted.count("/synthesis/compiles"), 0, "{mode}");
+        // Each look-up is answered by the source's text and one look into the store.
+        assert!(mounted.count("/synthesis/hashed") <= 2 * MODULES as u64 * 7);
+
+        // One that is asked for by its name is compiled, and what is there is shown with its size.
+        let first = fs::read(entry(&mounted, "m0", target)).unwrap();
+        succeed(Command::new("ls").arg("-l").arg(&cache));
+        assert_eq!(mounted.count("/synthesis/compiles"), 1, "{mode}");
+        let size = fs::metadata(entry(&mounted, "m0", target)).unwrap().size();
+        assert_eq!(size, first.len() as u64, "{mode}");
+    }
+}
+
+#[test]
+fn what_is_read_after_a_listing_is_the_same_as_without_one() {
+    let Some((target, _)) = newest() else { return };
+    for mode in MODES {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let right: Vec<Vec<u8>> = (0..20)
+            .map(|number| fs::read(entry(&mounted, &format!("m{number}"), target)).unwrap())
+            .collect();
+        let before = mounted.mount_point().to_owned();
+        // A mount that holds none of it yet.
+        let Some(mounted) = self::mounted(mode, target) else {
+            continue;
+        };
+        let cache = mounted.mount_point().join("__pycache__");
+        for seen in fs::read_dir(&cache).unwrap() {
+            assert_eq!(seen.unwrap().metadata().unwrap().size(), 0, "{mode}");
+        }
+        assert_eq!(mounted.count("/synthesis/compiles"), 0);
+        for (number, right) in right.iter().enumerate() {
+            let path = entry(&mounted, &format!("m{number}"), target);
+            let mut file = File::open(&path).unwrap();
+            // Who trusts the size of what is open finds the right one.
+            let size = file.metadata().unwrap().size();
+            assert_eq!(size, right.len() as u64, "{mode} {number}");
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            // The same but for the source's time and the path of the mount.
+            let code = replaced(&bytes[16..], mounted.mount_point(), &before);
+            assert!(
+                bytes[..8] == right[..8] && code == right[16..],
+                "{mode} {number}"
+            );
+            assert_eq!(fs::metadata(&path).unwrap().size(), size, "{mode}");
+        }
+        assert_eq!(mounted.count("/synthesis/compiles"), 20, "{mode}");
+        let copies = mounted.dir().join("copies");
+        succeed(Command::new("cp").arg("-r").arg(&cache).arg(&copies));
+        assert_eq!(
+            mounted.count("/synthesis/compiles"),
+            MODULES as u64,
+            "{mode}"
+        );
+        for copy in fs::read_dir(&copies).unwrap() {
+            let copy = copy.unwrap();
+            let served = fs::read(cache.join(copy.file_name())).unwrap();
+            assert_eq!(fs::read(copy.path()).unwrap(), served, "{mode}");
+        }
+    }
+}
+
+#[test]
+fn every_interpreter_uses_what_it_has_listed_before() {
+    for (target, interpreter) in interpreters() {
+        for mode in ["strict", "watch"] {
+            let Some(mounted) = mounted(mode, target) else {
+                continue;
+            };
+            let script = "import os, sys\n\
+                root = sys.argv[1]\n\
+                for name in os.listdir(root + '/__pycache__'): os.stat(root + '/__pycache__/' + name)\n\
+                sys.path.insert(0, root)\n\
+                for n in range(50): __import__('m%d' % n)\n";
+            let output = succeed(
+                command(&interpreter)
+                    .args(["-v", "-c", script])
+                    .arg(mounted.mount_point()),
+            );
+            let told = String::from_utf8_lossy(&output.stderr);
+            let used = used_entries(&told, mounted.mount_point());
+            assert_eq!(used, 50, "{target} {mode}: {told}");
+            assert_eq!(mounted.count("/synthesis/compiles"), 50, "{target} {mode}");
+        }
+    }
+}
+
+/// How many entries below `place` an interpreter that was started with `-v` says it took code from.
+fn used_entries(told: &str, place: &Path) -> usize {
+    let from = format!("# code object from '{}/__pycache__", place.display());
+    told.lines().filter(|line| line.starts_with(&from)).count()
+}
+
+#[test]
+fn one_that_does_not_compile_is_listed_and_the_interpreter_says_why() {
+    let Some((target, interpreter)) = newest() else {
+        return;
+    };
+    for mode in MODES {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        mounted.write("wrong.py", "x = (\n");
+        mounted.settle();
+        let cache = mounted.mount_point().join("__pycache__");
+        let count = fs::read_dir(&cache)
+            .unwrap()
+            .filter(|each| each.as_ref().unwrap().metadata().is_ok())
+            .count();
+        assert_eq!(count, MODULES + 1, "{mode}");
+        let error = fs::read(entry(&mounted, "wrong", target)).unwrap_err();
+        let code = error.raw_os_error();
+        assert!(
+            code == Some(libc::ENOENT) || code == Some(libc::ESTALE),
+            "{mode}: {error}"
+        );
+        let output = command(&interpreter)
+            .args([
+                "-c",
+                "import sys; sys.path.insert(0, sys.argv[1]); import wrong",
+            ])
+            .arg(mounted.mount_point())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains("SyntaxError"), "{mode}: {told}");
+    }
+}
