@@ -22,3 +22,7 @@ pub mod tree;
 #[cfg(feature = "vm")]
 pub mod vm;
 pub mod watch;
+
+/// The system's allocator, with regions for compiles.
+#[global_allocator]
+static ALLOCATOR: sys::region::Regions = sys::region::Regions;

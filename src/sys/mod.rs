@@ -8,4 +8,5 @@ pub mod daemon;
 pub mod fanotify;
 pub mod memory;
 pub mod priority;
+pub mod region;
 pub mod spawn;

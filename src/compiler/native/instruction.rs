@@ -1,7 +1,7 @@
 //! The instruction sequence: what code generation emits and what is assembled in the end.
 //!
 //! Invariant: the argument of an instruction with a target is a label's number until
-//! [`Sequence::resolve_labels`], then the index of an instruction.
+//! the graph passes, and the index of an instruction in what they return.
 
 use std::fmt;
 
@@ -99,27 +99,6 @@ impl Sequence {
             .get(label as usize)
             .copied()
             .filter(|&at| (at as usize) < self.instrs.len())
-    }
-
-    /// Replaces labels by indices of instructions. `None` when a label was never placed.
-    pub fn resolve_labels(&mut self) -> Option<()> {
-        let count = self.instrs.len() as u32;
-        let labels = &self.labels;
-        let position = |label: u32| {
-            let at = labels.get(label as usize).copied();
-            at.filter(|&at| at < count)
-        };
-        for instr in &mut self.instrs {
-            if instr.op.has_target() {
-                instr.arg = position(instr.arg)?;
-            }
-        }
-        for handler in &mut self.handlers {
-            if handler.label != NONE {
-                handler.label = position(handler.label)?;
-            }
-        }
-        Some(())
     }
 
     /// Removes everything, keeping the memory.

@@ -18,7 +18,7 @@ const SURE_BRACKETS: u32 = 100;
 const TOO_MANY_INDENTS: u32 = 100;
 /// The first number of f-strings in each other that is too many (`MAXFSTRINGLEVEL`).
 const TOO_MANY_FSTRINGS: u32 = 150;
-/// Sources larger than this are looked through before they are parsed.
+/// The nesting of a source up to this size is bounded by its size.
 const SMALL_SOURCE: usize = 128 * 1024;
 /// How many tokens may lie between the outermost and the innermost open part of a statement. The
 /// parser's recursion, and that of freeing its tree, is within it.
@@ -53,11 +53,7 @@ fn free<T>(tree: T, nesting: usize) {
 
 /// Parses a module; any error of the parser's ends the compile.
 pub fn parse(source: &str, target: Target) -> Pass<Module> {
-    let nesting = if source.len() <= SMALL_SOURCE {
-        source.len()
-    } else {
-        open_tokens(source)
-    };
+    let nesting = nesting(source);
     if nesting > MAX_OPEN_TOKENS {
         return Err(Stop::unsure("a statement of too many tokens"));
     }
@@ -89,6 +85,33 @@ pub fn parse(source: &str, target: Target) -> Pass<Module> {
         nesting,
     };
     limits.map(|()| module)
+}
+
+/// A bound of the nesting, the exact one only where a rough one is too large.
+fn nesting(source: &str) -> usize {
+    if source.len() <= SMALL_SOURCE {
+        return source.len();
+    }
+    let tokens = most_tokens(source.as_bytes());
+    if tokens <= MAX_OPEN_TOKENS {
+        return tokens;
+    }
+    open_tokens(source)
+}
+
+/// At least the number of tokens: the words and the bytes that are neither in a word nor blank.
+fn most_tokens(source: &[u8]) -> usize {
+    let in_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || !byte.is_ascii();
+    let mut count = 0;
+    let mut was_in_word = false;
+    for &byte in source {
+        let is_in_word = in_word(byte);
+        let starts = is_in_word && !was_in_word;
+        let stands_alone = !is_in_word && byte != b' ' && byte != b'\n';
+        count += usize::from(starts | stands_alone);
+        was_in_word = is_in_word;
+    }
+    count
 }
 
 fn rejected(kind: &'static str, message: impl Into<String>) -> Stop {

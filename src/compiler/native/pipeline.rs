@@ -12,6 +12,7 @@ use super::parse::parse;
 use super::profile::Profile;
 use super::symtable::{self, SymbolTable};
 use crate::pyc::{Level, Target};
+use crate::sys::region;
 
 /// `CO_FUTURE_ANNOTATIONS`
 const FUTURE_ANNOTATIONS: u32 = 0x100_0000;
@@ -29,7 +30,7 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
         .ok_or_else(|| Stop::unsure("internal: a profile without target"))?;
     let text = decode(source, target)?;
     let parsed = parse(&text, target)?;
-    let mut pool = Pool::new();
+    let mut pool = Pool::for_source(text.len());
     let mut ast = lower(&text, parsed.syntax(), target, &mut pool)?;
     // It is several times larger than ours.
     drop(parsed);
@@ -54,6 +55,10 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
 
 /// Compiles the bytes of a source file.
 pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
+    region::within(|| compile_in_region(source, profile, level))
+}
+
+fn compile_in_region(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
     let Front {
         ast,
         mut pool,

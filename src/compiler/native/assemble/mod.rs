@@ -147,20 +147,23 @@ impl Layout {
 
     fn write(&self, sequence: &Sequence, profile: &Profile) -> Option<Vec<u8>> {
         let units = self.spots.last().map_or(0, |spot| spot.offset + spot.size);
-        let mut code = Vec::with_capacity(2 * units as usize);
         let extended = profile.opcodes.row(Op::ExtendedArg).number?;
-        let cache = profile.opcodes.row(Op::Cache).number?;
-        for instr in &sequence.instrs {
-            let row = profile.opcodes.row(instr.op);
+        // `CACHE` is 0, so caches need not be written.
+        let mut code = vec![0; 2 * units as usize];
+        let mut rest = code.as_mut_slice();
+        for (instr, spot) in sequence.instrs.iter().zip(&self.spots) {
+            let (unit, behind) = rest.split_at_mut_checked(2 * spot.size as usize)?;
+            rest = behind;
+            let mut unit = unit;
             if instr.arg > 0xff {
                 for level in (1..=extended_args(instr.arg)).rev() {
-                    code.extend_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
+                    let (head, tail) = unit.split_first_chunk_mut()?;
+                    *head = [extended, (instr.arg >> (8 * level)) as u8];
+                    unit = tail;
                 }
             }
-            code.extend_from_slice(&[row.number?, instr.arg as u8]);
-            for _ in 0..row.caches {
-                code.extend_from_slice(&[cache, 0]);
-            }
+            let number = profile.opcodes.row(instr.op).number?;
+            *unit.first_chunk_mut()? = [number, instr.arg as u8];
         }
         Some(code)
     }

@@ -113,6 +113,17 @@ fn too_large() -> Stop {
 }
 
 impl Ast {
+    /// An empty tree with room for what a source of so many bytes mostly has.
+    pub fn for_source(len: usize) -> Ast {
+        Ast {
+            stmts: Vec::with_capacity(len / 48),
+            stmt_ids: Vec::with_capacity(len / 48),
+            exprs: Vec::with_capacity(len / 12),
+            expr_ids: Vec::with_capacity(len / 48),
+            ..Ast::default()
+        }
+    }
+
     /// The node of an id.
     #[allow(clippy::indexing_slicing)] // Ids are made by `add` and `list` only, and nothing is removed.
     pub fn get<T: Node>(&self, id: Id<T>) -> &T {

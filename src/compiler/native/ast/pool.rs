@@ -82,6 +82,9 @@ pub struct Pool {
     tuple_table: HashTable<u32>,
 }
 
+/// How many bytes of ordinary source have one new name or string.
+const BYTES_PER_STRING: usize = 64;
+
 fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
     let mut hasher = FxHasher::default();
     value.hash(&mut hasher);
@@ -153,6 +156,27 @@ impl Pool {
     /// An empty pool.
     pub fn new() -> Self {
         Pool::default()
+    }
+
+    /// An empty pool with room for what a source of so many bytes mostly has.
+    pub fn for_source(len: usize) -> Self {
+        let mut pool = Pool::default();
+        let strings = len / BYTES_PER_STRING;
+        pool.text.buffer.reserve(len / 4);
+        pool.text.ends.reserve(strings);
+        let rehash = |&(part, _): &(u32, u32)| Spans::spread(part);
+        pool.text.table.reserve(strings, rehash);
+        pool
+    }
+
+    /// How many texts there are.
+    pub fn text_count(&self) -> usize {
+        self.text.ends.len()
+    }
+
+    /// The bytes of all texts and bytes values.
+    pub fn size(&self) -> usize {
+        self.text.buffer.len() + self.bytes.buffer.len()
     }
 
     /// The symbol of a text.

@@ -1,5 +1,7 @@
 //! Docstrings, dedented as 3.13 and later store them.
 
+use std::borrow::Cow;
+
 use super::Compiler;
 use crate::compiler::native::ast::{Constant, ExprKind, StmtKind, StmtList, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
@@ -35,22 +37,40 @@ fn indent_of(line: &[u8]) -> usize {
 
 /// Removes the indentation of the first line, and the smallest one of the others from each.
 fn dedent(text: &[u8]) -> Vec<u8> {
-    let text = expand_tabs(text);
-    let mut lines = text.split_inclusive(|&byte| byte == b'\n');
-    let first = lines.next().unwrap_or(&[]);
-    let margin = lines
-        .clone()
-        .filter(|line| !matches!(line.get(indent_of(line)), None | Some(b'\n')))
-        .map(indent_of)
-        .min()
-        .unwrap_or(0);
+    let text = match memchr::memchr(b'\t', text) {
+        Some(_) => Cow::Owned(expand_tabs(text)),
+        None => Cow::Borrowed(text),
+    };
+    let (first, others) = cut_line(&text);
+    let mut margin = usize::MAX;
+    let mut rest = others;
+    while !rest.is_empty() {
+        let (line, behind) = cut_line(rest);
+        let indent = indent_of(line);
+        if !matches!(line.get(indent), None | Some(b'\n')) {
+            margin = margin.min(indent);
+        }
+        rest = behind;
+    }
+    if margin == usize::MAX {
+        margin = 0;
+    }
     let mut out = Vec::with_capacity(text.len());
     out.extend_from_slice(first.get(indent_of(first)..).unwrap_or(&[]));
-    for line in lines {
-        let cut = margin.min(indent_of(line));
+    let mut rest = others;
+    while !rest.is_empty() {
+        let (line, behind) = cut_line(rest);
+        let cut = indent_of(line.get(..margin).unwrap_or(line));
         out.extend_from_slice(line.get(cut..).unwrap_or(&[]));
+        rest = behind;
     }
     out
+}
+
+/// The first line with its newline, and what follows.
+fn cut_line(text: &[u8]) -> (&[u8], &[u8]) {
+    let end = memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1);
+    text.split_at_checked(end).unwrap_or((text, &[]))
 }
 
 impl Compiler<'_> {

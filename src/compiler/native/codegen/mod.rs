@@ -150,6 +150,7 @@ impl<'a> Compiler<'a> {
         let block = table
             .lookup(BlockKey::Module)
             .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
+        let strings = pool.text_count();
         let unit = Unit::new(table, pool, block, module, ScopeType::Module, 1, &known);
         Ok(Compiler {
             ast,
@@ -161,7 +162,7 @@ impl<'a> Compiler<'a> {
             known,
             unit,
             outer: Vec::new(),
-            heap: Heap::new(profile),
+            heap: Heap::new(profile, strings),
             graph: Graph::new(),
             listing: false,
             spare_sequences: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 
 use super::Item;
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
@@ -170,17 +170,18 @@ fn compare(one: &Constant, other: &Constant) -> Ordering {
 }
 
 impl Heap {
-    /// An empty heap.
-    pub fn new(profile: &'static Profile) -> Heap {
+    /// An empty heap with room for the constants of a module with so many names and strings.
+    pub fn new(profile: &'static Profile, strings: usize) -> Heap {
+        let room = strings / 2;
         Heap {
-            objects: Vec::new(),
-            interned: FxHashMap::default(),
+            objects: Vec::with_capacity(room),
+            interned: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
             literals: FxHashSet::default(),
             mangled_constants: FxHashSet::default(),
             has_mangled_constants: false,
             mangled: FxHashMap::default(),
             names: None,
-            merged: FxHashMap::default(),
+            merged: FxHashMap::with_capacity_and_hasher(strings, FxBuildHasher),
             merged_tuples: FxHashMap::default(),
             codes: FxHashMap::default(),
             more_codes: FxHashMap::default(),

@@ -48,7 +48,7 @@ pub fn marshal(heap: &Heap, pool: &Pool, root: ObjectId) -> Pass<Marshalled> {
         hole: 0,
         depth: 0,
         root,
-        out: Vec::with_capacity(4096),
+        out: Vec::with_capacity(4096 + pool.size()),
     };
     writer.object(root)?;
     Ok(Marshalled {

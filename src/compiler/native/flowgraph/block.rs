@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::{Handler, Instr, NONE, Sequence};
-use crate::compiler::native::opcode::Op;
+use crate::compiler::native::opcode::{Kinds, Op};
 
 /// The index of a block; [`NONE`] for none.
 pub type BlockIndex = u32;
@@ -64,6 +64,8 @@ pub struct Block {
     pub unsafe_locals: u64,
     /// Whether it is a handler that wants the raising instruction's offset.
     pub preserve_lasti: bool,
+    /// Whether there may be `NOP`s.
+    pub nops: bool,
     /// Marked by the current traversal.
     pub visited: bool,
     /// Whether an exception leads here.
@@ -86,6 +88,7 @@ impl Block {
         start_depth: i64::MIN,
         unsafe_locals: 0,
         preserve_lasti: false,
+        nops: true,
         visited: false,
         is_handler: false,
         cold: false,
@@ -152,6 +155,16 @@ impl Block {
     }
 }
 
+/// The index of the first instruction of a block that may have a target: only pushes of handlers
+/// have one and are not last.
+pub(super) fn first_with_target(instrs: &[CfgInstr], kinds: Kinds) -> usize {
+    if kinds.handlers() {
+        0
+    } else {
+        instrs.len().saturating_sub(1)
+    }
+}
+
 /// The blocks of one code object. Block 0 is the entry.
 #[derive(Debug, Default)]
 pub struct Graph {
@@ -160,6 +173,8 @@ pub struct Graph {
     /// Stacks of handlers as linked nodes: (handler, node below, depth). Node 0 is the empty stack.
     pub(super) handler_stacks: Vec<(BlockIndex, u32, u32)>,
     block_of_instr: Vec<BlockIndex>,
+    /// What the sequence that it was built from consists of.
+    pub(super) kinds: Kinds,
     /// Scratch for traversals.
     pub(super) stack: Vec<BlockIndex>,
 }
@@ -248,18 +263,21 @@ impl Graph {
     }
 
     /// Cuts a sequence into blocks. `None` when a label is missing.
-    pub(super) fn build(&mut self, sequence: &mut Sequence) -> Option<()> {
+    pub(super) fn build(&mut self, sequence: &Sequence) -> Option<()> {
         self.used = 0;
-        sequence.resolve_labels()?;
+        let mut kinds = Kinds::default();
         let instrs = sequence.instrs.as_slice();
         let mut block_of_instr = std::mem::take(&mut self.block_of_instr);
         block_of_instr.clear();
         block_of_instr.resize(instrs.len(), NONE);
         for instr in instrs {
+            kinds.add(instr.op);
             if instr.op.has_target() {
-                *block_of_instr.get_mut(instr.arg as usize)? = 0;
+                let target = sequence.position(instr.arg)?;
+                *block_of_instr.get_mut(target as usize)? = 0;
             }
         }
+        self.kinds = kinds;
         let mut current = self.new_block();
         let mut start = 0;
         let mut ended = false;
@@ -280,9 +298,11 @@ impl Graph {
         }
         self.fill(current, instrs.get(start..)?);
         for block in self.blocks.get_mut(..self.used)? {
-            for instr in &mut block.instrs {
+            let first = first_with_target(&block.instrs, kinds);
+            for instr in block.instrs.iter_mut().skip(first) {
                 if instr.op.has_target() {
-                    instr.target = *block_of_instr.get(instr.arg as usize)?;
+                    let target = sequence.position(instr.arg)?;
+                    instr.target = *block_of_instr.get(target as usize)?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::compiler::native::opcode::Op;
 impl Graph {
     /// Moves the cold blocks behind all others. `None` when a jump leads nowhere.
     pub(super) fn push_cold_blocks_to_end(&mut self) -> Option<()> {
-        if self[ENTRY].next == NONE {
+        if self[ENTRY].next == NONE || !self.kinds.handlers() {
             return Some(());
         }
         self.mark_warm();

@@ -13,6 +13,9 @@ const RESUME_DEPTH1: u32 = 4;
 impl Graph {
     /// Marks the targets of block pushes.
     pub(super) fn mark_except_handlers(&mut self) {
+        if !self.kinds.handlers() {
+            return;
+        }
         self.for_each(|graph, at| {
             let instrs = graph.take_instrs(at);
             for instr in instrs.iter().filter(|instr| instr.op.is_block_push()) {
@@ -24,6 +27,9 @@ impl Graph {
 
     /// Gives each instruction its handler; `POP_BLOCK` becomes `NOP`.
     pub(super) fn label_exception_targets(&mut self) {
+        if !self.kinds.handlers() {
+            return;
+        }
         self.start_traversal();
         self.handler_stacks.clear();
         self.handler_stacks.push((NONE, 0, 0));

@@ -1,6 +1,6 @@
 //! Reachability, and copying small exits into the blocks that jump to them.
 
-use super::block::{BlockIndex, ENTRY, Graph};
+use super::block::{BlockIndex, ENTRY, Graph, first_with_target};
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
 
@@ -62,7 +62,9 @@ impl Graph {
                 self[next].predecessors += 1;
             }
             let instrs = self.take_instrs(at);
-            for instr in instrs.iter().filter(|instr| instr.op.has_target()) {
+            let first = first_with_target(&instrs, self.kinds);
+            let with_targets = instrs.iter().skip(first);
+            for instr in with_targets.filter(|instr| instr.op.has_target()) {
                 self.visit_once(instr.target);
                 self[instr.target].predecessors += 1;
             }

@@ -18,6 +18,8 @@ impl Graph {
         }
         if locals > TRACKED {
             self.check_untracked_locals(locals);
+        } else if params >= locals && !self.kinds.unbinding() {
+            return;
         }
         self.start_traversal();
         let unbound = (params..locals.min(TRACKED)).fold(0u64, |mask, local| mask | 1 << local);

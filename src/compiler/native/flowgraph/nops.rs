@@ -7,8 +7,12 @@ use crate::compiler::native::opcode::Op;
 impl Graph {
     /// Removes the `NOP`s of a block that no line needs. Returns how many.
     fn remove_redundant_nops_of(&mut self, at: BlockIndex) -> usize {
+        if !self[at].nops {
+            return 0;
+        }
         let is_nop = |instr: &CfgInstr| instr.op == Op::Nop;
         let Some(first) = self[at].instrs.iter().position(is_nop) else {
+            self[at].nops = false;
             return 0;
         };
         let following = self.next_nonempty(self[at].next);
@@ -25,6 +29,7 @@ impl Graph {
         let instrs = &mut self[at].instrs;
         let count = instrs.len();
         let mut kept = first;
+        let mut nops = false;
         let before = first.checked_sub(1).and_then(|before| instrs.get(before));
         let mut line_before = before.map_or(-1, |instr| instr.loc.line);
         for index in first..count {
@@ -47,6 +52,7 @@ impl Graph {
                 } else if line_after == Some(line) {
                     continue;
                 }
+                nops = true;
             }
             if let Some(slot) = instrs.get_mut(kept) {
                 *slot = instr;
@@ -55,6 +61,7 @@ impl Graph {
             line_before = line;
         }
         self[at].truncate(kept);
+        self[at].nops = nops;
         count - kept
     }
 
@@ -95,6 +102,10 @@ impl Graph {
                         if let Some(pop) = instrs.get_mut(index) {
                             pop.clear();
                         }
+                        if let Some((block, _)) = previous {
+                            graph[block].nops = true;
+                        }
+                        graph[at].nops = true;
                         done = false;
                     }
                 }
@@ -131,6 +142,7 @@ impl Graph {
                 && let Some(last) = graph[at].instrs.last_mut()
             {
                 last.clear();
+                graph[at].nops = true;
                 removed += 1;
             }
         });

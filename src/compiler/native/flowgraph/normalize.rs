@@ -28,10 +28,15 @@ impl Graph {
 
     /// Replaces the pseudo instructions that are left, except jumps.
     pub(super) fn convert_pseudo_ops(&mut self) -> Option<()> {
+        if !self.kinds.pseudo() {
+            return self.remove_redundant_nops_and_jumps();
+        }
         self.for_each(|graph, at| {
-            for instr in &mut graph[at].instrs {
+            let block = &mut graph[at];
+            for instr in &mut block.instrs {
                 if instr.op.is_block_push() {
                     instr.clear();
+                    block.nops = true;
                 } else if instr.op == Op::LoadClosure {
                     instr.op = Op::LoadFast;
                 } else if instr.op == Op::StoreFastMaybeNull {

@@ -6,11 +6,15 @@ use crate::compiler::native::opcode::Op;
 impl Graph {
     /// Combines the pairs of each block.
     pub(super) fn insert_superinstructions(&mut self) {
+        if !self.kinds.fast_locals() {
+            return;
+        }
         self.for_each(|graph, at| {
-            let mut rest = graph[at].instrs.as_mut_slice();
+            let block = &mut graph[at];
+            let mut rest = block.instrs.as_mut_slice();
             while let [first, others @ ..] = rest {
                 if let [second, ..] = others {
-                    combine(first, second);
+                    block.nops |= combine(first, second);
                 }
                 rest = others;
             }
@@ -19,21 +23,23 @@ impl Graph {
     }
 }
 
-fn combine(first: &mut CfgInstr, second: &mut CfgInstr) {
+/// Whether the second became a `NOP`.
+fn combine(first: &mut CfgInstr, second: &mut CfgInstr) -> bool {
     let op = match (first.op, second.op) {
         (Op::LoadFast, Op::LoadFast) => Op::LoadFastLoadFast,
         (Op::StoreFast, Op::LoadFast) => Op::StoreFastLoadFast,
         (Op::StoreFast, Op::StoreFast) => Op::StoreFastStoreFast,
-        _ => return,
+        _ => return false,
     };
     let lines = [first.loc.line, second.loc.line];
     if lines.iter().all(|&line| line >= 0) && lines[0] != lines[1] {
-        return;
+        return false;
     }
     if first.arg >= 16 || second.arg >= 16 {
-        return;
+        return false;
     }
     first.op = op;
     first.arg = first.arg << 4 | second.arg;
     second.clear();
+    true
 }

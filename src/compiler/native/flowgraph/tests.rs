@@ -88,7 +88,7 @@ fn show(sequence: &Sequence, consts: &[Item], pool: &Pool) -> Vec<String> {
 /// pseudo instructions.
 fn run(text: &str, consts: &[i64], alone: bool) -> Pass<Vec<String>> {
     let profile = Profile::of(Target::from_minor(14).unwrap(), None).unwrap();
-    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile));
+    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile, 0));
     let mut items = vec![Item::Value(Constant::None)];
     items.extend(
         consts
@@ -163,7 +163,7 @@ fn an_operation_that_raises_or_grows_too_large_stays() {
 #[test]
 fn constants_that_are_no_longer_loaded_go_but_the_first_one_stays() {
     let profile = Profile::of(Target::from_minor(14).unwrap(), None).unwrap();
-    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile));
+    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile, 0));
     let mut items: Vec<Item> = [5, 1000, 2000]
         .map(|value| Item::Value(Constant::Int(value)))
         .to_vec();
@@ -406,7 +406,7 @@ fn a_broken_graph_is_refused() {
 fn the_check_says_what_is_wrong() {
     let complaint = |text: &str| {
         let mut graph = Graph::new();
-        graph.build(&mut parse(text)).unwrap();
+        graph.build(&parse(text)).unwrap();
         graph.verify().unwrap_err()
     };
     assert!(complaint("LOAD_FAST 0").contains("the text ends"));

@@ -41,7 +41,7 @@ pub fn lower(source: &str, module: &ruff::ModModule, target: Target, pool: &mut 
     let mut lowering = Lowering {
         source,
         lines: Lines::new(source),
-        ast: Ast::default(),
+        ast: Ast::for_source(source.len()),
         pool,
         target,
         depth: 0,

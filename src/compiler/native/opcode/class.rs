@@ -45,15 +45,28 @@ const EVAL_BREAKS: &[Op] = &[
     Op::JumpBackward,
 ];
 
-const JUMP: u8 = 1;
-const UNCONDITIONAL_JUMP: u8 = 2;
-const BLOCK_PUSH: u8 = 4;
-const SCOPE_EXIT: u8 = 8;
-const CONST_LOAD: u8 = 16;
-const EVAL_BREAK: u8 = 32;
+/// Instructions after which a fast local may be unbound.
+const UNBINDS: &[Op] = &[Op::DeleteFast, Op::LoadFastAndClear, Op::StoreFastMaybeNull];
+/// Pseudo instructions that become others in place.
+const RENAMED: &[Op] = &[Op::LoadClosure, Op::StoreFastMaybeNull];
 
-static CLASSES: [u8; 256] = {
-    let table = mark([0; 256], JUMPS, JUMP);
+const JUMP: u16 = 1;
+const UNCONDITIONAL_JUMP: u16 = 2;
+const BLOCK_PUSH: u16 = 4;
+const SCOPE_EXIT: u16 = 8;
+const CONST_LOAD: u16 = 16;
+const EVAL_BREAK: u16 = 32;
+const BLOCK_POP: u16 = 64;
+const UNBIND: u16 = 128;
+const RENAME: u16 = 256;
+const FAST_LOCAL: u16 = 512;
+
+static CLASSES: [u16; 256] = {
+    let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
+    let table = mark(table, UNBINDS, UNBIND);
+    let table = mark(table, RENAMED, RENAME);
+    let table = mark(table, &[Op::LoadFast, Op::StoreFast], FAST_LOCAL);
+    let table = mark(table, JUMPS, JUMP);
     let table = mark(table, UNCONDITIONAL_JUMPS, UNCONDITIONAL_JUMP);
     let table = mark(table, BLOCK_PUSHES, BLOCK_PUSH);
     let table = mark(table, SCOPE_EXITS, SCOPE_EXIT);
@@ -62,7 +75,7 @@ static CLASSES: [u8; 256] = {
 };
 
 #[allow(clippy::indexing_slicing)] // Only while the program is built.
-const fn mark(mut table: [u8; 256], ops: &[Op], class: u8) -> [u8; 256] {
+const fn mark(mut table: [u16; 256], ops: &[Op], class: u16) -> [u16; 256] {
     let mut at = 0;
     while at < ops.len() {
         table[ops[at] as usize] |= class;
@@ -71,10 +84,45 @@ const fn mark(mut table: [u8; 256], ops: &[Op], class: u8) -> [u8; 256] {
     table
 }
 
+/// Which kinds of instruction a stretch of code has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kinds(u16);
+
+impl Kinds {
+    /// Notes an instruction.
+    pub fn add(&mut self, op: Op) {
+        self.0 |= op.classes();
+    }
+
+    /// Whether handlers are pushed or popped.
+    pub fn handlers(self) -> bool {
+        self.0 & (BLOCK_PUSH | BLOCK_POP) != 0
+    }
+
+    /// Whether fast locals may be unbound by an instruction.
+    pub fn unbinding(self) -> bool {
+        self.0 & UNBIND != 0
+    }
+
+    /// Whether fast locals are loaded or stored by the plain instructions.
+    pub fn fast_locals(self) -> bool {
+        self.0 & FAST_LOCAL != 0
+    }
+
+    /// Whether there are pseudo instructions that are replaced before assembly, except jumps.
+    pub fn pseudo(self) -> bool {
+        self.0 & (BLOCK_PUSH | RENAME) != 0
+    }
+}
+
 impl Op {
     #[allow(clippy::indexing_slicing)] // An opcode is one byte.
-    fn is_any(self, classes: u8) -> bool {
-        CLASSES[self as u8 as usize] & classes != 0
+    fn classes(self) -> u16 {
+        CLASSES[self as u8 as usize]
+    }
+
+    fn is_any(self, classes: u16) -> bool {
+        self.classes() & classes != 0
     }
 
     /// Whether the argument is a jump target in the normal flow.

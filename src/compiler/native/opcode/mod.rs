@@ -6,6 +6,7 @@ mod effect;
 mod popped;
 mod table;
 
+pub use class::Kinds;
 pub use table::Op;
 
 /// How one version encodes an opcode.
