@@ -25,7 +25,7 @@ use crate::watch::{Change, Events};
 const LOOK: Duration = Duration::from_secs(1);
 /// How long events are collected when the last were of others' files only: the kernel joins many of
 /// a busy writer to one.
-const COLLECT: Duration = Duration::from_micros(200);
+const COLLECT: Duration = Duration::from_micros(400);
 
 /// What the thread shares with those who ask it.
 struct Shared {

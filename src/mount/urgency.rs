@@ -47,11 +47,11 @@ impl Balance {
 
     /// Called by the thread after each turn.
     pub fn turn(&mut self) {
-        let (wall, busy) = clocks();
-        let window = wall.saturating_sub(self.began.0);
-        if !self.permitted || window < WINDOW {
+        if !self.permitted || read(ClockId::Monotonic).saturating_sub(self.began.0) < WINDOW {
             return;
         }
+        let (wall, busy) = clocks();
+        let window = wall.saturating_sub(self.began.0);
         let next = next(self.now, window, busy.saturating_sub(self.began.1));
         self.began = (wall, busy);
         if next != self.now {
@@ -74,8 +74,11 @@ fn next(now: Urgency, window: Duration, busy: Duration) -> Urgency {
 
 /// The time that went by and the time that this thread ran.
 fn clocks() -> (Duration, Duration) {
-    let read = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
     (read(ClockId::Monotonic), read(ClockId::ThreadCPUTime))
+}
+
+fn read(clock: ClockId) -> Duration {
+    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
 }
 
 #[cfg(test)]
