@@ -102,7 +102,7 @@ pub fn first(changes: &[Change], view: &impl View) -> Vec<Effect> {
                 }
             }
             // Whether the source was replaced is found by looking; if so, that is everything.
-            Change::Way | Change::Everything => {}
+            Change::Links(_) | Change::Way | Change::Everything => {}
         }
     }
     names.then(inodes)
@@ -144,6 +144,12 @@ pub fn rest(changes: &[Change], view: &impl View) -> Vec<Effect> {
                     inodes.add(Effect::Inode(ROOT));
                 }
                 inodes.extend(view.cache_directory(*number).map(Effect::Inode));
+            }
+            Change::Links(number) => {
+                if view.concerns_entries(*number) {
+                    names.add(Effect::Names);
+                }
+                inodes.add(Effect::Inode(*number));
             }
             Change::Way | Change::Everything => {}
         }
@@ -408,6 +414,9 @@ mod tests {
             [Effect::Names, Effect::Inode(11)]
         );
         assert_eq!(first(&[Change::Inode(12)], &Tree), [Effect::Inode(12)]);
+        let linked = [Change::Links(11)];
+        assert_eq!(first(&linked, &Tree), []);
+        assert_eq!(rest(&linked, &Tree), [Effect::Names, Effect::Inode(11)]);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Change {
     },
     /// The content or the attributes of this very file or directory changed.
     Inode(u64),
+    /// The number of names of this file changed: it may be edited by another from now on.
+    Links(u64),
     /// The way to the source changed: it may have been replaced.
     Way,
     /// Anything may have changed.
@@ -36,7 +38,9 @@ impl Change {
     pub fn may_replace_the_source(&self) -> bool {
         match self {
             Change::Way | Change::Everything => true,
-            Change::Content { .. } | Change::Name { .. } | Change::Inode(_) => false,
+            Change::Content { .. } | Change::Name { .. } | Change::Inode(_) | Change::Links(_) => {
+                false
+            }
         }
     }
 }

@@ -175,7 +175,7 @@ impl Fanotify {
         } else if event.named.is_none() && event.mask & ATTRIB != 0 {
             drop(registry);
             // The number of names changed: of a file that had one, which is not registered.
-            changes.extend(self.find(object).map(Change::Inode));
+            changes.extend(self.find(object).map(Change::Links));
         }
     }
 
