@@ -68,5 +68,5 @@ fn errors_of_3_13_read_as_cpythons() {
 /// 3.14 guesses at misspelt keywords where it has no better message: those are left to it.
 #[test]
 fn errors_of_3_14_read_as_cpythons() {
-    compare(14, 60);
+    compare(14, 75);
 }

@@ -13,7 +13,7 @@ use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
 use crate::pyc::{Target, Template};
 
 /// Raised whenever the bytes that are made for some program change.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// The compiler written in Rust: no interpreter is needed.
 #[derive(Clone, Copy, Debug, Default)]

@@ -76,7 +76,10 @@ impl Parser<'_> {
             let value = want!(p.expression());
             Ok(Some(p.node(Shape::Starred, first, vec![value])))
         });
-        // In the first pass, too.
+        // Before 3.14 in the first pass, too.
+        if !self.mistakes && self.minor >= 14 {
+            return Ok(None);
+        }
         want!(self.op("*"));
         self.raise(At::Here, "Invalid star expression")
     }
