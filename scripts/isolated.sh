@@ -37,16 +37,14 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 # The processes of a test: those in its process namespace, or those that carry its mark.
 processes_of() {
     local mark="$1" outer="$2" namespace="" process
-    if [ "$way" = namespaces ]; then
-        namespace="$(readlink "/proc/$(first_within "$outer")/ns/pid")" || return 0
+    if [ "$way" != namespaces ]; then
+        # Not every process can be looked at, and not every one still is there.
+        grep -lzxF "PYCFS_TEST_MARK=$mark" /proc/[0-9]*/environ 2>/dev/null | cut -d/ -f3
+        return 0
     fi
+    namespace="$(readlink "/proc/$(first_within "$outer")/ns/pid")" || return 0
     for process in /proc/[0-9]*; do
-        if [ -n "$namespace" ]; then
-            [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$namespace" ] || continue
-        else
-            # Not every process can be looked at, and not every one still is there.
-            { grep -qzxF "PYCFS_TEST_MARK=$mark" "$process/environ"; } 2>/dev/null || continue
-        fi
+        [ "$(readlink "$process/ns/pid" 2>/dev/null)" = "$namespace" ] || continue
         printf '%s\n' "${process#/proc/}"
     done
 }

@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::mounted::{Mounted, succeed};
+use common::mounted::{Mounted, pycfs, succeed};
 use common::{command, interpreters, skipped};
 use pycfs::pyc::Target;
 
@@ -104,6 +104,26 @@ fn tools_that_look_at_every_entry_have_none_compiled() {
         assert_eq!(mounted.count("/synthesis/compiles"), 1, "{mode}");
         let size = fs::metadata(entry(&mounted, "m0", target)).unwrap().size();
         assert_eq!(size, first.len() as u64, "{mode}");
+    }
+}
+
+#[test]
+fn a_listing_keeps_nothing_from_being_compiled_ahead() {
+    let Some((target, _)) = newest() else { return };
+    for mode in MODES {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let cache = mounted.mount_point().join("__pycache__");
+        succeed(Command::new("ls").arg("-l").arg(&cache));
+        let version = target.to_string();
+        succeed(
+            pycfs()
+                .args(["warm", "--quiet", "--python", &version])
+                .arg(mounted.mount_point()),
+        );
+        let compiles = mounted.count("/synthesis/compiles");
+        assert_eq!(compiles, MODULES as u64, "{mode}");
     }
 }
 

@@ -5,6 +5,8 @@
 # Interpreters also start and execute what they import, as often as there are of them. On a machine with fewer
 # processors than importers that is nearly all of the time, so the same crowd is also measured on the native tree
 # with valid pycs: the last ratio is our share.
+# Last figures (two processors with much else to do, 1,637 modules, one round): 1,637 compiles for one and for 64; 64 take
+# 3.05 of one, natively 4.09 of one; with an empty store 1.42 of natively with pycs.
 # PYCFS_BENCH_PYTHON=PATH names the interpreter (default: CPython 3.13, else the newest).
 set -euo pipefail
 # shellcheck source=scripts/lib.sh

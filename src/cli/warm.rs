@@ -4,7 +4,6 @@
 //! share each compile that is under way.
 
 use indicatif::{ProgressBar, ProgressStyle};
-use rustix::fs::Access;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
@@ -168,7 +167,10 @@ fn is_there(source: &Path, target: Target, level: Level) -> bool {
     };
     let name = OsString::from_vec(name.file_name());
     let path = directory.join(OsStr::new("__pycache__")).join(name);
-    rustix::fs::access(path, Access::EXISTS).is_ok()
+    // After a listing a look-up alone compiles nothing, and shows no size.
+    std::fs::File::open(path)
+        .and_then(|file| file.metadata())
+        .is_ok_and(|found| found.len() > 0)
 }
 
 fn bar(quiet: bool, length: usize) -> ProgressBar {
