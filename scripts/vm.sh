@@ -183,16 +183,25 @@ if [ -x "$reference" ]; then
         native="$(told "$reference" "$WORK/bad/$1" | sed "s|$reference|PYTHON|g")"
         ours="$(told "$WORK/pycfs" run --no-store "$WORK/bad/$1" | sed 's|^pycfs:|PYTHON:|')"
     }
-    for name in missing.py empty open.py generator.py return.py latin.py binary.py nul.py raises.py other.pyc unreadable.py; do
+    for name in missing.py empty syntax.py indent.py open.py generator.py return.py latin.py binary.py nul.py raises.py imports.py other.pyc unreadable.py; do
         both "$name"
         same "$name: $(tail -n 2 <<<"$native" | tr '\n' ' ')" "$native" "$ours"
     done
-    # RustPython has the parser's own words or another place in the line for these (docs/vm.md).
-    for name in syntax.py indent.py imports.py; do
-        both "$name"
-        outline() { sed -n -E 's/^([A-Za-z]*Error).*/\1/p; /line [0-9]+/p; /^exit/p'; }
-        same "$name: the same error, file, line and exit code" "$(outline <<<"$native")" "$(outline <<<"$ours")"
+    for text in 'x = 1
+  y = 2' 'def f(: pass' 'x = (1,' 'return 1'; do
+        same "-c with a wrong program: ${text%%$'\n'*}" "$(told "$reference" -c "$text")" "$(told "$WORK/pycfs" run --no-store -c "$text")"
     done
+    # Where SyntaxError.text ends differs in a few (docs/vm.md).
+    rejections() { NO_COLOR=1 "$@" -W ignore "$SCRIPTS/vm/rejections.py"; }
+    rejections "$reference" >"$WORK/rejections" 2>&1
+    rejections "$WORK/pycfs" run --no-store >"$WORK/rejections-ours" 2>&1 || true
+    differing="$(diff "$WORK/rejections" "$WORK/rejections-ours" | grep -c '^<' || true)"
+    all="$(wc -l <"$WORK/rejections")"
+    check "wrong programs in compile(), exec(), ast.parse(), an import: $differing of $all answers differ" test "$((differing * 50))" -le "$all"
+    same "-X importtime tells imports as CPython does" "import time: self [us] | cumulative | imported package" \
+        "$(vm -X importtime -c 'import this' 2>&1 >/dev/null | head -n 1)"
+    check "with those within another further to the right" grep -q -E '^import time: +[0-9]+ \| +[0-9]+ \|  +json\.decoder$' \
+        <<<"$(vm -X importtime -c 'import json' 2>&1 >/dev/null)"
     chmod 600 "$WORK/bad/unreadable.py"
 else
     skip "CPython's messages: no CPython 3.14 in $REFERENCES (scripts/references.sh)"

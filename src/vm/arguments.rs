@@ -2,8 +2,8 @@
 //!
 //! Options end at the program (`-c`, `-m`, a file or `-`); what follows is the program's own. Ours
 //! beside CPython's: `--site DIR`, `--store DIR`, `--no-store`, `-X pycfs_counters` and `-X pycfs_own`. What
-//! CPython has and RustPython lacks is accepted and does nothing (`-X importtime`), so that a
-//! script's shebang line works with both.
+//! CPython has and the VM lacks is accepted and does nothing, so that a script's shebang line works
+//! with both.
 
 use rustpython::vm::Settings;
 use rustpython::vm::vm::CheckHashPycsMode;
@@ -38,6 +38,8 @@ pub(super) struct Parsed {
     pub(super) counters: bool,
     /// Whether no code but that of RustPython's own compiler is used, for comparisons.
     pub(super) own_compiler: bool,
+    /// Whether to tell how long each import took (`-X importtime`).
+    pub(super) import_time: bool,
 }
 
 /// Why nothing is run.
@@ -73,7 +75,8 @@ store; nothing is written into the tree, and nothing of an installed Python is u
 -V          print the version; also --version
 -W arg      control warnings; also PYTHONWARNINGS=arg
 -X opt      dev, faulthandler, utf8[=0|1], no_debug_ranges, int_max_str_digits=N,
-            warn_default_encoding; pycfs_counters: tell at the end where code came from;
+            warn_default_encoding, importtime (or PYTHONPROFILEIMPORTTIME=x);
+            pycfs_counters: tell at the end where code came from;
             pycfs_own: only code that RustPython's own compiler makes
 --check-hash-based-pycs always|default|never
 --site DIR  add a directory of pure-Python packages; also PYTHONPATH
@@ -98,6 +101,11 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, Stop> {
     let implementation = &reader.given.implementation;
     let asks = |name: &str| implementation.iter().any(|option| option == name);
     let (counters, own_compiler) = (asks("pycfs_counters"), asks("pycfs_own"));
+    let ignored = settings.ignore_environment;
+    let import_time = asks("importtime")
+        || asks("importtime=1")
+        || asks("importtime=2")
+        || Environment { ignored }.is_set("PYTHONPROFILEIMPORTTIME");
     Ok(Parsed {
         settings,
         program,
@@ -105,6 +113,7 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Parsed, Stop> {
         store: reader.given.store,
         counters,
         own_compiler,
+        import_time,
     })
 }
 

@@ -34,6 +34,36 @@ def install(external, cached_code, check_code):
     external._compile_bytecode = _compile_bytecode
 
 
+def time_imports(bootstrap, clock, write):
+    # -X importtime in CPython's form: when an import ends, its own time and the one with those within it, in
+    # microseconds.
+    find_and_load = bootstrap._find_and_load
+    modules = bootstrap.sys.modules
+    within = 0
+    depth = 0
+
+    def tell(own, whole, name):
+        write(2, f"import time: {own:>9} | {whole:>10} | {'  ' * depth}{name}\n".encode("utf-8", "backslashreplace"))
+
+    def _find_and_load(name, import_):
+        nonlocal within, depth
+        if modules.get(name) is not None:
+            return find_and_load(name, import_)
+        before, within = within, 0
+        depth += 1
+        start = clock()
+        try:
+            return find_and_load(name, import_)
+        finally:
+            whole = clock() - start
+            depth -= 1
+            tell((whole - within + 999) // 1000, (whole + 999) // 1000, name)
+            within = before + whole
+
+    bootstrap._find_and_load = _find_and_load
+    write(2, b"import time: self [us] | cumulative | imported package\n")
+
+
 def settle(gc):
     # What the start made lives until the end: no collection has to look at it. RustPython's collections cost more than
     # CPython's, and an application's imports make little but what stays: fewer of them save 7 % of its start-up.

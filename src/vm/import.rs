@@ -64,6 +64,14 @@ impl Import {
         function.call(arguments, vm).map(drop)
     }
 
+    /// Has the time of each import told from here on.
+    pub(super) fn tell_times(&self, vm: &VirtualMachine) -> PyResult<()> {
+        let bootstrap = vm.import("_frozen_importlib", 0)?;
+        let clock = vm.import("time", 0)?.get_attr("perf_counter_ns", vm)?;
+        let write = vm.import("posix", 0)?.get_attr("write", vm)?;
+        self.call(vm, "time_imports", (bootstrap, clock, write))
+    }
+
     /// To be called when everything is imported that a start imports.
     pub(super) fn settle(&self, vm: &VirtualMachine) -> PyResult<()> {
         self.call(vm, "settle", (vm.import("gc", 0)?,))
@@ -129,8 +137,16 @@ impl Import {
 
 /// Compiles with RustPython's own compiler, as `SourceLoader.source_to_code` does.
 pub(super) fn compile(vm: &VirtualMachine, source: &[u8], path: &str) -> PyResult<PyRef<PyCode>> {
+    compile_object(vm, vm.ctx.new_bytes(source.to_vec()).into(), path)
+}
+
+/// Compiles text that was decoded already: it may say anything of its coding.
+pub(super) fn compile_text(vm: &VirtualMachine, text: &str, path: &str) -> PyResult<PyRef<PyCode>> {
+    compile_object(vm, vm.ctx.new_str(text).into(), path)
+}
+
+fn compile_object(vm: &VirtualMachine, source: PyObjectRef, path: &str) -> PyResult<PyRef<PyCode>> {
     let compile = vm.builtins.get_attr("compile", vm)?;
-    let source: PyObjectRef = vm.ctx.new_bytes(source.to_vec()).into();
     // dont_inherit: nothing of the caller's future statements.
     let code = compile.call((source, path.to_owned(), "exec", 0, true), vm)?;
     code.downcast::<PyCode>()

@@ -8,7 +8,7 @@
 //!
 //! `arguments` reads the command line, `place` says where the VM thinks it is, `program` runs what
 //! was asked for, `import` stands between the VM's loaders and `code`, which finds or makes the
-//! code of a source; `bytecode` checks it.
+//! code of a source; `bytecode` checks it; `rejection` has CPython's words where there is none.
 
 mod arguments;
 mod bytecode;
@@ -16,6 +16,7 @@ mod code;
 mod import;
 mod place;
 mod program;
+mod rejection;
 mod tls;
 
 use rustpython::vm::{InterpreterBuilder, Settings};
@@ -67,6 +68,7 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
         store,
         counters,
         own_compiler,
+        import_time,
     } = parsed;
     let dir = store
         .or(surroundings.store)
@@ -83,6 +85,10 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
     let name = surroundings.name;
     let code = interpreter.run(move |vm| {
         let import = import::install(vm, &ours)?;
+        if import_time {
+            import.tell_times(vm)?;
+        }
+        rejection::install(vm)?;
         program::run(vm, &program, &sites, &import, &name)
     });
     if counters {

@@ -36,7 +36,7 @@ pub(super) fn run(
         vm.insert_sys_path(vm.ctx.new_str(first).into())?;
     }
     let ended = match program {
-        Program::Command(text) => vm.run_string(scope.clone(), text, "<string>").map(drop),
+        Program::Command(text) => command(vm, scope.clone(), text),
         Program::Module(module) => vm.run_module(module),
         Program::Script(path) => script(vm, scope.clone(), path, import, name),
         Program::Stdin if interactive => {
@@ -100,6 +100,13 @@ fn first_path(program: &Program) -> Option<String> {
         }
         Program::Script(_) => None,
     }
+}
+
+fn command(vm: &VirtualMachine, scope: Scope, text: &str) -> PyResult<()> {
+    let code = import::compile_text(vm, text, "<string>")?;
+    // For the lines in tracebacks.
+    let _ = vm.register_code_in_linecache(&code, text);
+    vm.run_code_obj(code, scope).map(drop)
 }
 
 fn standard_input(vm: &VirtualMachine, scope: Scope) -> PyResult<()> {

@@ -4,13 +4,15 @@
 //! takes too long is left behind.
 
 use super::constant::Marshalled;
+use super::decode::decode;
 use super::error::Stop;
-use super::explain::explain;
+use super::explain::{explain, locate};
 use super::pipeline;
 use super::profile::Profile;
 use super::workers::{self, Unanswered};
 use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
-use crate::pyc::{Target, Template};
+use crate::pyc::{Level, Target, Template};
+use std::time::Duration;
 
 /// Raised whenever the bytes that are made for some program change.
 const REVISION: u32 = 3;
@@ -41,6 +43,53 @@ fn refusal(stop: Stop, source: &[u8], target: Target, name: Option<&[u8]>) -> Re
             Refusal::Rejected(format!("{}: {}{line}", error.kind, error.message))
         }
     }
+}
+
+/// CPython's error for a source that it rejects, as the attributes of a `SyntaxError` have it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// `SyntaxError`, `IndentationError` or `TabError`.
+    pub kind: &'static str,
+    /// `msg`.
+    pub message: String,
+    /// `lineno`.
+    pub line: i64,
+    /// `offset`.
+    pub offset: i64,
+    /// `end_lineno`.
+    pub end_line: i64,
+    /// `end_offset`.
+    pub end_offset: i64,
+    /// The line, with its newline if it has one.
+    pub text: Option<String>,
+    /// Whether the parser raises it; else it is an error of a later pass.
+    pub by_parser: bool,
+}
+
+/// The error that CPython of the version `target` raises for a source; `None` if it accepts it, if
+/// the error is not known for sure, or after `timeout`.
+pub fn rejection(source: &[u8], target: Target, timeout: Duration) -> Option<Rejection> {
+    let profile = profile(target)?;
+    let source = source.to_vec();
+    let task = move || -> Option<Rejection> {
+        let Err(Stop::Rejected(error)) = pipeline::compile(&source, profile, Level::O0) else {
+            return None;
+        };
+        let found = locate(&error, &source, target)?;
+        let text = decode(&source, target).ok()?;
+        let line = text.split_inclusive('\n').nth(found.line.checked_sub(1)?);
+        Some(Rejection {
+            kind: found.kind,
+            message: found.message,
+            line: i64::try_from(found.line).ok()?,
+            offset: found.offset,
+            end_line: i64::try_from(found.end_line).ok()?,
+            end_offset: found.end_offset,
+            text: line.map(str::to_owned),
+            by_parser: !error.exact,
+        })
+    };
+    workers::run(timeout, task).ok()?
 }
 
 fn code(marshalled: Marshalled, profile: &Profile) -> Result<Code, Refusal> {
@@ -103,8 +152,6 @@ impl Compiler for NativeCompiler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pyc::Level;
-    use std::time::Duration;
 
     fn job(source: &str) -> Job {
         Job {
