@@ -13,11 +13,23 @@ import os
 import subprocess
 import sys
 
-# An import compiles a module before it is loaded, so only what every process loads counts for
-# classes.
-IMPORTS = {"words": "runpy, py_compile, argparse, sys", "classes": "sys"}
-ASK = """
-import {}
+# Words: asked when `-m py_compile` begins to compile its file; its argument parser has loaded `locale` by then.
+WORDS = """
+import runpy, sys
+w_ = open(sys.argv[1]).read().split()
+def h_(e_, a_):
+    if e_ == "compile" and str(a_[1]) == sys.argv[1]:
+        print("\\n".join([x for x in w_ if sys.intern(x) is not x]))
+        sys.stdout.flush()
+        import os
+        os._exit(0)
+sys.argv[1] = sys.argv[2]
+sys.addaudithook(h_)
+runpy.run_module("py_compile", run_name="__main__")
+"""
+# Classes: an import compiles a module before it is loaded, so only what every process loads counts.
+CLASSES = """
+import sys
 words = open(sys.argv[1]).read().split()
 print("\\n".join([word for word in words if sys.intern(word) is not word]))
 """
@@ -62,13 +74,12 @@ def main():
     import tempfile
 
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        collect = {"words": words, "classes": nested_classes}[sys.argv[1]]
+        collect, ask = {"words": (words, WORDS), "classes": (nested_classes, CLASSES)}[sys.argv[1]]
         found = collect(sys.argv[2])
-        ask = ASK.format(IMPORTS[sys.argv[1]])
         file.write("\n".join(found))
         file.flush()
         answer = subprocess.run(
-            [sys.executable, "-I", "-c", ask, file.name], check=True, capture_output=True, text=True
+            [sys.executable, "-I", "-c", ask, file.name, os.devnull], check=True, capture_output=True, text=True
         )
     sys.stdout.write(answer.stdout)
 

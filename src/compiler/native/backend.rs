@@ -15,7 +15,7 @@ use crate::pyc::{Level, Target, Template};
 use std::time::Duration;
 
 /// Raised whenever the bytes that are made for some program change.
-const REVISION: u32 = 3;
+const REVISION: u32 = 4;
 
 /// The compiler written in Rust: no interpreter is needed.
 #[derive(Clone, Copy, Debug, Default)]
