@@ -46,6 +46,9 @@ pub struct Instr {
     pub loc: Loc,
 }
 
+/// How many instructions are not kept as spare memory.
+const MANY: usize = 1 << 16;
+
 /// Instructions in a row, with labels.
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
@@ -99,6 +102,18 @@ impl Sequence {
             .get(label as usize)
             .copied()
             .filter(|&at| (at as usize) < self.instrs.len())
+    }
+
+    /// Whether it has so many instructions that their memory is not kept as a spare.
+    pub fn is_large(&self) -> bool {
+        self.instrs.len() > MANY
+    }
+
+    /// Gives the memory of many instructions back. Labels stay.
+    pub fn release_if_large(&mut self) {
+        if self.is_large() {
+            self.instrs = Vec::new();
+        }
     }
 
     /// Removes everything, keeping the memory.

@@ -17,6 +17,9 @@ use crate::sys::region;
 /// `CO_FUTURE_ANNOTATIONS`
 const FUTURE_ANNOTATIONS: u32 = 0x100_0000;
 
+/// The largest source that is compiled in a region, where what lives on keeps the memory around it.
+const LARGE_SOURCE: usize = 1 << 20;
+
 /// What the front half makes of a source file.
 struct Front {
     ast: Ast,
@@ -55,10 +58,13 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
 
 /// Compiles the bytes of a source file.
 pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
-    region::within(|| compile_in_region(source, profile, level))
+    if source.len() > LARGE_SOURCE {
+        return compile_here(source, profile, level);
+    }
+    region::within(|| compile_here(source, profile, level))
 }
 
-fn compile_in_region(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
+fn compile_here(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
     let Front {
         ast,
         mut pool,

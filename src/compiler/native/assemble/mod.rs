@@ -26,7 +26,9 @@ const MAX_UNITS: u32 = 1 << 28;
 
 /// Lays out the instructions and writes the tables.
 pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
-    place_like_next(sequence);
+    if profile.since(14) {
+        place_like_next(sequence);
+    }
     let unknown = || Stop::unsure("internal: an instruction that this version lacks");
     let mut layout = Layout::new(sequence, profile).ok_or_else(unknown)?;
     layout.resolve_jumps(sequence).ok_or_else(unknown)?;

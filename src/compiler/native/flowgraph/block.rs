@@ -344,8 +344,11 @@ impl Graph {
             count += self[at].instrs.len() as u32;
         }
         sequence.clear();
-        sequence.instrs.reserve(count as usize);
-        sequence.handlers.reserve(count as usize);
+        sequence.instrs.reserve_exact(count as usize);
+        let handled = self.kinds.handlers();
+        if handled {
+            sequence.handlers.reserve_exact(count as usize);
+        }
         let (mut except, mut handler) = (NONE, Handler::NONE);
         for at in self.order() {
             for instr in &self[at].instrs {
@@ -363,7 +366,9 @@ impl Graph {
                     except = instr.except;
                     handler = self.handler(except, &start_of)?;
                 }
-                sequence.handlers.push(handler);
+                if handled {
+                    sequence.handlers.push(handler);
+                }
             }
         }
         self.block_of_instr = start_of;

@@ -82,6 +82,10 @@ pub fn optimize(
         graph.borrow_loads()?;
     }
     graph.write_sequence(sequence).ok_or_else(broken)?;
+    if sequence.is_large() {
+        // Not kept for the next code object.
+        *graph = Graph::default();
+    }
     Ok(Optimized {
         sequence: std::mem::take(sequence),
         stack_depth,
@@ -123,6 +127,7 @@ fn improve(
         return_const: !is_314,
     };
     graph.build(sequence).ok_or_else(broken)?;
+    sequence.release_if_large();
     graph.mark_except_handlers();
     graph.label_exception_targets();
     graph.check("label_exception_targets")?;
