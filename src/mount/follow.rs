@@ -23,9 +23,10 @@ use crate::watch::{Change, Events};
 
 /// How often the source's path is looked at when no event asks for it.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long events are collected when the last were of others' files only: the kernel joins many of
-/// a busy writer to one.
-const COLLECT: Duration = Duration::from_micros(400);
+/// How long events are collected after some came: the kernel joins many of a busy writer to one, and
+/// this thread, which runs before others, is bounded to some thousand turns a second. An event that
+/// comes after a pause is told of at once.
+const COLLECT: Duration = Duration::from_micros(200);
 
 /// What the thread shares with those who ask it.
 struct Shared {
@@ -199,9 +200,6 @@ impl Shared {
                 *looked = Instant::now();
                 look = false;
             }
-            if taken > 0 && changes.is_empty() && due == 0 {
-                std::thread::sleep(COLLECT);
-            }
             let names_dropped = self.tell_first(changes);
             due = due.saturating_sub(taken as u64);
             let done = taken == 0 || due == 0 || self.stopped.load(Ordering::SeqCst);
@@ -210,6 +208,9 @@ impl Shared {
                 false => settler.put(changes, names_dropped, &mut Vec::new()),
             }
             if done {
+                if taken > 0 {
+                    std::thread::sleep(COLLECT);
+                }
                 break;
             }
         }
@@ -229,8 +230,12 @@ impl Shared {
         let mounted = waiting
             .get(2)
             .is_some_and(|waited| !waited.revents().is_empty());
-        let mut count = [0; 8];
-        let _ = rustix::io::read(&self.wake, &mut count);
+        let asked = waiting
+            .get(1)
+            .is_some_and(|waited| !waited.revents().is_empty());
+        if asked {
+            let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+        }
         if mounted {
             // Read to the end, or the next change would not be told of.
             let mut table = Vec::new();
