@@ -15,7 +15,7 @@ find_pycfs
 start_work
 mkdir "$WORK/source"
 # Modules only, in one folder: a name may be there twice, the later one stays.
-find "$library" -name '*.py' -size +9k -size -21k -not -path '*/site-packages/*' -exec cp -t "$WORK/source" {} +
+find "$library" -name '*.py' -size +9k -size -21k -not -path '*/site-packages/*' -exec cp -t "$WORK/source" {} ';'
 
 for round in $(seq 1 "$ROUNDS"); do
     STORE="$WORK/store-$round" mount_tree "$WORK/source" "$WORK/mount"
