@@ -10,6 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use common::mounted::{Mounted, pycfs, succeed};
 use common::{command, interpreters, skipped};
@@ -243,5 +244,33 @@ fn one_that_does_not_compile_is_listed_and_the_interpreter_says_why() {
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(told.contains("SyntaxError"), "{mode}: {told}");
+    }
+}
+
+#[test]
+fn entries_of_another_version_are_listed_once_it_is_asked_for() {
+    let mut versions = interpreters();
+    let (Some((newest, _)), Some((other, _))) = (versions.pop(), versions.pop()) else {
+        return;
+    };
+    for mode in MODES {
+        let Some(mounted) = mounted(mode, newest) else {
+            continue;
+        };
+        let cache = mounted.mount_point().join("__pycache__");
+        let listed = || {
+            let names = fs::read_dir(&cache).unwrap();
+            let names = names.map(|each| each.unwrap().file_name());
+            names
+                .filter(|name| name.to_string_lossy().contains(&other.cache_tag()))
+                .count()
+        };
+        assert_eq!(listed(), 0, "{mode}");
+        assert!(fs::read(entry(&mounted, "m0", other)).is_ok(), "{mode}");
+        let until = Instant::now() + Duration::from_secs(10);
+        while listed() != MODULES {
+            assert!(Instant::now() < until, "{mode}: {} are listed", listed());
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }

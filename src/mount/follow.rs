@@ -35,6 +35,8 @@ struct Shared {
     wake: OwnedFd,
     barriers: Mutex<Vec<Sender<()>>>,
     stopped: AtomicBool,
+    /// Whether another version is asked for since the last turn.
+    listings: AtomicBool,
     changes: AtomicU64,
     losses: AtomicU64,
 }
@@ -66,11 +68,19 @@ impl Follower {
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             barriers: Mutex::default(),
             stopped: AtomicBool::new(false),
+            listings: AtomicBool::new(false),
             changes: AtomicU64::new(0),
             losses: AtomicU64::new(0),
         });
         let thread = match events {
             Some(events) => {
+                let of_synthesis = Arc::downgrade(&shared);
+                shared.operations.synthesis().on_first_use(move || {
+                    if let Some(shared) = of_synthesis.upgrade() {
+                        shared.listings.store(true, Ordering::SeqCst);
+                        shared.wake();
+                    }
+                });
                 let mounts = File::open("/proc/self/mountinfo")?;
                 let shared = Arc::clone(&shared);
                 let settler =
@@ -184,6 +194,9 @@ impl Shared {
     ) {
         if changes.is_empty() {
             self.wait(events, mounts, changes);
+        }
+        if self.listings.swap(false, Ordering::SeqCst) {
+            changes.push(Change::Listings);
         }
         // Those who ask from here on wait for the next turn.
         let mut barriers = std::mem::take(&mut *self.barriers.lock());

@@ -35,6 +35,8 @@ pub trait View {
     fn child(&self, directory: u64, name: &OsStr) -> Option<u64>;
     /// The number of a directory's `__pycache__`.
     fn cache_directory(&self, directory: u64) -> Option<u64>;
+    /// The number of every `__pycache__`.
+    fn cache_directories(&self) -> Vec<u64>;
     /// Whether an inode may be a source, by whatever name.
     fn concerns_entries(&self, number: u64) -> bool;
 }
@@ -102,7 +104,7 @@ pub fn first(changes: &[Change], view: &impl View) -> Vec<Effect> {
                 }
             }
             // Whether the source was replaced is found by looking; if so, that is everything.
-            Change::Links(_) | Change::Way | Change::Everything => {}
+            Change::Links(_) | Change::Listings | Change::Way | Change::Everything => {}
         }
     }
     names.then(inodes)
@@ -150,6 +152,9 @@ pub fn rest(changes: &[Change], view: &impl View) -> Vec<Effect> {
                     names.add(Effect::Names);
                 }
                 inodes.add(Effect::Inode(*number));
+            }
+            Change::Listings => {
+                inodes.extend(view.cache_directories().into_iter().map(Effect::Inode))
             }
             Change::Way | Change::Everything => {}
         }
@@ -206,6 +211,13 @@ impl View for Operations {
 
     fn cache_directory(&self, directory: u64) -> Option<u64> {
         self.inodes.known_cache_directory(directory)
+    }
+
+    fn cache_directories(&self) -> Vec<u64> {
+        let all = self.inodes.all().into_iter();
+        all.filter(|inode| matches!(inode.body, Body::CacheDirectory(_)))
+            .map(|inode| inode.number)
+            .collect()
     }
 
     fn concerns_entries(&self, number: u64) -> bool {
@@ -341,6 +353,9 @@ mod tests {
         fn cache_directory(&self, directory: u64) -> Option<u64> {
             (directory == 10).then_some(99)
         }
+        fn cache_directories(&self) -> Vec<u64> {
+            vec![99]
+        }
         fn concerns_entries(&self, number: u64) -> bool {
             number == 11
         }
@@ -424,6 +439,12 @@ mod tests {
         let change = [Change::Inode(ROOT)];
         assert_eq!(first(&change, &Tree), []);
         assert_eq!(rest(&change, &Tree), [Effect::Inode(ROOT)]);
+    }
+
+    #[test]
+    fn another_version_in_use_drops_the_listings_of_entries() {
+        assert_eq!(first(&[Change::Listings], &Tree), []);
+        assert_eq!(rest(&[Change::Listings], &Tree), [Effect::Inode(99)]);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -140,6 +140,8 @@ pub struct Synthesis {
     asks: Sender<(Ask, Arc<Pending>)>,
     work: Mutex<Option<Sender<Work>>>,
     in_use: AtomicU64,
+    /// Told when a pair comes into use.
+    used_first: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 /// The threads behind a [`Synthesis`]; ended and joined when this is dropped.
@@ -170,6 +172,7 @@ impl Synthesis {
             counters: Counters::default(),
             mount_point: mount_point.to_owned(),
             in_use: AtomicU64::new(0),
+            used_first: OnceLock::new(),
             options,
             versions: Versions::default(),
             answers: Answers::default(),
@@ -253,6 +256,13 @@ impl Synthesis {
             .collect()
     }
 
+    /// Has `told` called whenever another pair comes into use, from the thread of a request. Once.
+    pub fn on_first_use(&self, told: impl Fn() + Send + Sync + 'static) {
+        if self.used_first.set(Box::new(told)).is_err() {
+            log::error!("somebody else is told of first uses");
+        }
+    }
+
     /// Compiles that are queued or running.
     pub fn compiling(&self) -> usize {
         self.flights.len()
@@ -274,8 +284,11 @@ impl Synthesis {
 
     fn note_use(&self, target: Target, level: Level) {
         let bit = use_bit(target, level);
-        if self.in_use.load(Relaxed) & bit == 0 {
-            self.in_use.fetch_or(bit, Relaxed);
+        if self.in_use.load(Relaxed) & bit == 0
+            && self.in_use.fetch_or(bit, Relaxed) & bit == 0
+            && let Some(told) = self.used_first.get()
+        {
+            told();
         }
     }
 

@@ -27,6 +27,8 @@ pub enum Change {
     Inode(u64),
     /// The number of names of this file changed: it may be edited by another from now on.
     Links(u64),
+    /// Entries of another version are asked for from now on: each `__pycache__` lists more.
+    Listings,
     /// The way to the source changed: it may have been replaced.
     Way,
     /// Anything may have changed.
@@ -38,9 +40,11 @@ impl Change {
     pub fn may_replace_the_source(&self) -> bool {
         match self {
             Change::Way | Change::Everything => true,
-            Change::Content { .. } | Change::Name { .. } | Change::Inode(_) | Change::Links(_) => {
-                false
-            }
+            Change::Content { .. }
+            | Change::Name { .. }
+            | Change::Inode(_)
+            | Change::Links(_)
+            | Change::Listings => false,
         }
     }
 }
