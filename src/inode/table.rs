@@ -394,12 +394,13 @@ impl Table {
         false
     }
 
-    /// Takes back `count` lookups; the last one removes the inode. Says whether it did.
-    pub fn forget(&self, number: u64, count: u64) -> bool {
+    /// Takes back `count` lookups; the last one removes the inode. Says whether it did, and then calls
+    /// `removed` before anybody can find the number again.
+    pub fn forget(&self, number: u64, count: u64, removed: impl FnOnce()) -> bool {
         if number == ROOT {
             return false;
         }
-        let removed = {
+        let inode = {
             let mut table = self.held.lock();
             let Some(held) = table.get_mut(&number) else {
                 return false;
@@ -408,19 +409,20 @@ impl Table {
             if held.lookups > 0 {
                 return false;
             }
-            let removed = table.remove(&number);
-            if let (Some(events), Some(removed)) = (&self.events, &removed)
-                && removed.inode.is_covered()
+            let inode = table.remove(&number);
+            if let (Some(events), Some(held)) = (&self.events, &inode)
+                && held.inode.is_covered()
             {
                 events.uncover(number);
             }
             if table.len() * 4 < table.capacity() && table.capacity() > 4096 {
                 table.shrink_to_fit();
             }
-            removed
+            removed();
+            inode
         };
         // Dropping may free a chain of parents: not under the lock.
-        drop(removed);
+        drop(inode);
         true
     }
 }

@@ -159,10 +159,13 @@ impl Operations {
 
     /// The kernel dropped `count` references to an inode.
     pub fn forget(&self, inode: u64, count: u64) {
-        if !self.inodes.forget(inode, count) {
+        let mut pin = None;
+        // At once: the number may be found again, and its file be kept, as soon as it is free.
+        let take = || pin = self.pinned.take(inode);
+        if !self.inodes.forget(inode, count, take) {
             return;
         }
-        self.pinned.drop(inode);
+        drop(pin);
         // When so many are gone that it is worth looking for what they leave.
         let forgotten = self.forgotten.fetch_add(1, Relaxed) + 1;
         if forgotten >= LEAST_TO_GIVE_BACK.max(self.inodes.len() / 2) {

@@ -15,7 +15,7 @@ const MOST: usize = 16_384;
 
 /// One file.
 #[derive(Clone)]
-enum Pin {
+pub(super) enum Pin {
     /// Found, and not read yet.
     Found(Arc<Found>),
     /// Open for reading.
@@ -88,10 +88,10 @@ impl Pinned {
             .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 0))
     }
 
-    /// The kernel has forgotten the inode.
-    pub fn drop(&self, number: u64) {
-        let dropped = self.files.lock().remove(&number);
-        drop(dropped);
+    /// The kernel has forgotten the inode: what was kept of it, to be dropped without a lock.
+    #[must_use]
+    pub fn take(&self, number: u64) -> Option<Pin> {
+        self.files.lock().remove(&number)
     }
 
     /// Lets the older half go: their descriptors are needed.
