@@ -17,7 +17,7 @@ pub struct Forgetter {
 
 impl Forgetter {
     /// Starts the thread; it sleeps as long as the kernel holds few inodes.
-    pub fn start(operations: Arc<Operations>, kernel: Box<dyn Kernel>) -> io::Result<Forgetter> {
+    pub fn start(operations: Arc<Operations>, kernel: Arc<dyn Kernel>) -> io::Result<Forgetter> {
         let crowds = operations.crowds();
         let theirs = Arc::clone(&operations);
         let thread = std::thread::Builder::new()

@@ -26,7 +26,7 @@ use crate::coherence::{self, Coherence, Mode};
 use crate::control::{Request, Server};
 use crate::fuse::{Notifier, Session};
 use crate::interpreter::{self, Search};
-use crate::operations::Operations;
+use crate::operations::{Kernel, Operations};
 use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
 use crate::tree::Root;
@@ -79,10 +79,9 @@ pub(super) fn serve(
     if let Some(interpreter) = &backend.interpreter {
         interpreter.set_hidden(vec![place.mount_point.clone()]);
     }
-    let notifier =
-        Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?;
-    let forgetting =
-        Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?;
+    let kernel: Arc<dyn Kernel> = Arc::new(
+        Notifier::new(connected.device.as_fd()).map_err(Error::system("notify the kernel"))?,
+    );
     // With one connection for all threads, what a killed daemon has not answered is not lost.
     let threads_share = options.supervise;
     let session = Session::new(
@@ -102,9 +101,9 @@ pub(super) fn serve(
             cause,
         }
     })?;
-    let follower = Follower::start(Arc::clone(&operations), Arc::new(notifier))
+    let follower = Follower::start(Arc::clone(&operations), Arc::clone(&kernel))
         .map_err(Error::system("follow the source"))?;
-    let forgetter = Forgetter::start(Arc::clone(&operations), Box::new(forgetting))
+    let forgetter = Forgetter::start(Arc::clone(&operations), kernel)
         .map_err(Error::system("start the threads"))?;
     let entry = attach::place(connected.mount, &place.mount_point, predecessor)?;
     let closer = signals.handle();

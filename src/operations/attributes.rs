@@ -1,13 +1,12 @@
 //! Attributes as the mount shows them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Cached, Operations};
 use crate::coherence::Subject;
 use crate::inode::{Body, Inode, ROOT};
 use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, Kind};
-use std::time::Instant;
 
 /// Attributes with the number the mount shows.
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +119,7 @@ impl Operations {
                     None => self.covers(&root, inode),
                     Some(place) => {
                         let by_name = self.covers(&root, &place.parent);
-                        by_name && (covered || self.pinned.has_one_name(inode.number))
+                        by_name && (covered || self.pinned.names(inode.number) == Some(1))
                     }
                 }
             }

@@ -226,7 +226,7 @@ impl View for Operations {
         };
         match &inode.body {
             // One that is named by itself may be a source by another of its names, if it has any.
-            Body::Real(_) => !self.pinned.has_no_name(number),
+            Body::Real(_) => self.pinned.names(number) != Some(0),
             Body::CacheDirectory(_) | Body::Pyc(_) => false,
         }
     }

@@ -76,16 +76,9 @@ impl Pinned {
         })
     }
 
-    /// Whether it is a file with one name only, as far as it is at hand.
-    pub fn has_one_name(&self, number: u64) -> bool {
-        self.stat(number)
-            .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 1))
-    }
-
-    /// Whether it is a file that has lost its last name, as far as it is at hand.
-    pub fn has_no_name(&self, number: u64) -> bool {
-        self.stat(number)
-            .is_some_and(|attr| attr.is_ok_and(|attr| attr.nlink == 0))
+    /// How many names the file has now, if it is at hand.
+    pub fn names(&self, number: u64) -> Option<u32> {
+        Some(self.stat(number)?.ok()?.nlink)
     }
 
     /// The kernel has forgotten the inode: what was kept of it, to be dropped without a lock.

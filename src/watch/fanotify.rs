@@ -181,12 +181,10 @@ impl Fanotify {
 
     /// The inode number of a file of the source's filesystem, as far as its handle tells.
     fn number_of(&self, object: &[u8]) -> Option<u64> {
-        let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
         let home = self.home.lock();
-        match home.filesystem == filesystem && home.numbered {
-            true => number_in(handle),
-            false => None,
-        }
+        home.handle(object)
+            .filter(|_| home.numbered)
+            .and_then(number_in)
     }
 
     /// The inode number of a file of the source's filesystem. None if it is known to have lost its
@@ -196,12 +194,8 @@ impl Fanotify {
         if let Some(number) = self.number_of(object) {
             return Some(number);
         }
-        let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
         let home = self.home.lock();
-        if home.filesystem != filesystem {
-            return None;
-        }
-        let file = open_handle(&home.directory, handle).ok()?;
+        let file = open_handle(&home.directory, home.handle(object)?).ok()?;
         let attr = Attr::of_fd(file).ok()?;
         // The end of a file's last name is told of with the name.
         (attr.nlink > 0).then_some(attr.identity.ino)
@@ -217,6 +211,12 @@ impl Home {
             directory: rustix::fs::openat(root, c".", flags, Mode::empty())?,
             numbered: number_in(&handle) == Some(root.attr().identity.ino),
         })
+    }
+
+    /// The handle in what an event names a file by, if the file is on this filesystem.
+    fn handle<'a>(&self, object: &'a [u8]) -> Option<&'a [u8]> {
+        let (filesystem, handle) = object.split_at_checked(FILESYSTEM)?;
+        (self.filesystem == filesystem).then_some(handle)
     }
 }
 
