@@ -14,6 +14,7 @@ pub mod inode;
 pub mod interpreter;
 pub mod mount;
 pub mod operations;
+pub mod proximity;
 pub mod pyc;
 pub mod pycache;
 pub mod store;

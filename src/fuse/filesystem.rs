@@ -16,12 +16,14 @@ use std::time::{Duration, UNIX_EPOCH};
 use super::convert::{attributes, errno, file_type};
 use super::counts::{Counts, Operation};
 use crate::operations::{Found, Looked, Operations, Use};
+use crate::proximity::Proximity;
 use crate::tree::{Error, asks_itself};
 
 /// The adapter that the crate calls.
 pub(super) struct Adapter {
     pub operations: Arc<Operations>,
     pub counts: Arc<Counts>,
+    pub proximity: Arc<Proximity>,
     /// Whether the kernel opens without asking: it then names inodes, not handles.
     pub unasked: bool,
     /// Whether this kernel maps files whose reads pass by its pages.
@@ -39,8 +41,9 @@ const KEPT_BUFFER: usize = 256 * 1024;
 impl Adapter {
     /// Runs a handler. Its reply is consumed by answering; if it panics before, dropping the
     /// reply answers for it.
-    fn handle(&self, operation: Operation, body: impl FnOnce()) {
+    fn handle(&self, operation: Operation, request: &Request, body: impl FnOnce()) {
         self.counts.add(operation);
+        self.proximity.before_answer(request.pid());
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
             log::error!("a {} request panicked", operation.name());
         }
@@ -107,7 +110,7 @@ impl Filesystem for Adapter {
 
     fn ioctl(
         &self,
-        _request: &Request,
+        request: &Request,
         _inode: INodeNo,
         _handle: FileHandle,
         _flags: IoctlFlags,
@@ -117,13 +120,14 @@ impl Filesystem for Adapter {
         reply: ReplyIoctl,
     ) {
         // CPython asks each opened pyc whether it is a terminal: this answer comes first.
+        self.proximity.before_answer(request.pid());
         reply.error(Errno::ENOTTY);
         self.counts.add(Operation::Ioctl);
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let asker = request.pid();
-        self.handle(Operation::Lookup, || {
+        self.handle(Operation::Lookup, request, || {
             if asks_itself(asker) {
                 return reply.error(Errno::EDEADLK);
             }
@@ -136,8 +140,10 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn forget(&self, _request: &Request, inode: INodeNo, count: u64) {
-        self.handle(Operation::Forget, || self.operations.forget(inode.0, count));
+    fn forget(&self, request: &Request, inode: INodeNo, count: u64) {
+        self.handle(Operation::Forget, request, || {
+            self.operations.forget(inode.0, count)
+        });
     }
 
     fn getattr(
@@ -147,7 +153,7 @@ impl Filesystem for Adapter {
         handle: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
-        self.handle(Operation::Getattr, || {
+        self.handle(Operation::Getattr, request, || {
             if asks_itself(request.pid()) {
                 return reply.error(Errno::EDEADLK);
             }
@@ -168,8 +174,8 @@ impl Filesystem for Adapter {
         });
     }
 
-    fn readlink(&self, _request: &Request, inode: INodeNo, reply: ReplyData) {
-        self.handle(Operation::Readlink, || {
+    fn readlink(&self, request: &Request, inode: INodeNo, reply: ReplyData) {
+        self.handle(Operation::Readlink, request, || {
             match self.operations.readlink(inode.0) {
                 Ok(target) => reply.data(&target),
                 Err(error) => reply.error(errno(&error)),
@@ -183,7 +189,7 @@ impl Filesystem for Adapter {
             self.counts.add(Operation::Open);
             return reply.error(Errno::ENOSYS);
         }
-        self.handle(Operation::Open, || {
+        self.handle(Operation::Open, request, || {
             let operations = Arc::clone(&self.operations);
             let maps_direct = self.maps_direct;
             let opened =
@@ -203,7 +209,7 @@ impl Filesystem for Adapter {
 
     fn read(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
@@ -212,7 +218,7 @@ impl Filesystem for Adapter {
         _lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        self.handle(Operation::Read, || {
+        self.handle(Operation::Read, request, || {
             READ_BUFFER.with_borrow_mut(|buffer| {
                 let outcome = match self.unasked {
                     true => self.operations.read_inode(inode.0, offset, size, buffer),
@@ -231,7 +237,7 @@ impl Filesystem for Adapter {
 
     fn release(
         &self,
-        _request: &Request,
+        request: &Request,
         _inode: INodeNo,
         handle: FileHandle,
         _flags: OpenFlags,
@@ -239,18 +245,18 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.handle(Operation::Release, || {
+        self.handle(Operation::Release, request, || {
             self.operations.release(handle.0);
             reply.ok();
         });
     }
 
-    fn opendir(&self, _request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         if self.unasked {
             self.counts.add(Operation::Opendir);
             return reply.error(Errno::ENOSYS);
         }
-        self.handle(Operation::Opendir, || {
+        self.handle(Operation::Opendir, request, || {
             match self.operations.open_directory(inode.0) {
                 Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(error) => reply.error(errno(&error)),
@@ -260,18 +266,18 @@ impl Filesystem for Adapter {
 
     fn readdir(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
         if self.unasked {
-            return self.handle(Operation::Readdir, || {
+            return self.handle(Operation::Readdir, request, || {
                 self.list_by_inode(inode, offset, reply)
             });
         }
-        self.handle(Operation::Readdir, || {
+        self.handle(Operation::Readdir, request, || {
             let entries = match self.operations.entries(inode.0, handle.0, offset == 0) {
                 Ok(entries) => entries,
                 Err(error) => return reply.error(errno(&error)),
@@ -293,63 +299,65 @@ impl Filesystem for Adapter {
 
     fn releasedir(
         &self,
-        _request: &Request,
+        request: &Request,
         _inode: INodeNo,
         handle: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.handle(Operation::Releasedir, || {
+        self.handle(Operation::Releasedir, request, || {
             self.operations.release(handle.0);
             reply.ok();
         });
     }
 
-    fn statfs(&self, _request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
-        self.handle(Operation::Statfs, || match self.operations.statfs() {
-            Ok(figures) => reply.statfs(
-                figures.f_blocks,
-                figures.f_bfree,
-                figures.f_bavail,
-                figures.f_files,
-                figures.f_ffree,
-                u32::try_from(figures.f_bsize).unwrap_or(4096),
-                u32::try_from(figures.f_namemax).unwrap_or(255),
-                u32::try_from(figures.f_frsize).unwrap_or(4096),
-            ),
-            Err(error) => reply.error(errno(&error)),
+    fn statfs(&self, request: &Request, _inode: INodeNo, reply: ReplyStatfs) {
+        self.handle(Operation::Statfs, request, || {
+            match self.operations.statfs() {
+                Ok(figures) => reply.statfs(
+                    figures.f_blocks,
+                    figures.f_bfree,
+                    figures.f_bavail,
+                    figures.f_files,
+                    figures.f_ffree,
+                    u32::try_from(figures.f_bsize).unwrap_or(4096),
+                    u32::try_from(figures.f_namemax).unwrap_or(255),
+                    u32::try_from(figures.f_frsize).unwrap_or(4096),
+                ),
+                Err(error) => reply.error(errno(&error)),
+            }
         });
     }
 
     fn getxattr(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         name: &OsStr,
         size: u32,
         reply: ReplyXattr,
     ) {
-        self.handle(Operation::Getxattr, || {
+        self.handle(Operation::Getxattr, request, || {
             answer_xattr(self.operations.get_xattr(inode.0, name), size, reply);
         });
     }
 
-    fn listxattr(&self, _request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
-        self.handle(Operation::Listxattr, || {
+    fn listxattr(&self, request: &Request, inode: INodeNo, size: u32, reply: ReplyXattr) {
+        self.handle(Operation::Listxattr, request, || {
             answer_xattr(self.operations.list_xattr(inode.0), size, reply);
         });
     }
 
     fn lseek(
         &self,
-        _request: &Request,
+        request: &Request,
         inode: INodeNo,
         handle: FileHandle,
         offset: i64,
         whence: i32,
         reply: ReplyLseek,
     ) {
-        self.handle(Operation::Lseek, || {
+        self.handle(Operation::Lseek, request, || {
             let hole = match whence {
                 libc::SEEK_DATA => false,
                 libc::SEEK_HOLE => true,

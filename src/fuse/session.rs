@@ -8,11 +8,13 @@ use std::sync::Arc;
 use super::counts::Counts;
 use super::filesystem::Adapter;
 use crate::operations::Operations;
+use crate::proximity::Proximity;
 
 /// A session whose handshake with the kernel is done: the mount answers from now on.
 pub struct Session {
     session: fuser::Session<Adapter>,
     counts: Arc<Counts>,
+    proximity: Arc<Proximity>,
 }
 
 impl Session {
@@ -24,12 +26,14 @@ impl Session {
         device: OwnedFd,
         threads: usize,
         share: bool,
+        proximity: Arc<Proximity>,
     ) -> io::Result<Session> {
         let counts = Arc::new(Counts::default());
         let unasked = operations.coherence().opens_unasked();
         let adapter = Adapter {
             unasked,
             maps_direct: false,
+            proximity: Arc::clone(&proximity),
             operations,
             counts: Arc::clone(&counts),
         };
@@ -37,7 +41,11 @@ impl Session {
         config.n_threads = Some(threads.max(1));
         config.clone_fd = !share;
         let session = fuser::Session::from_fd(adapter, device, SessionACL::All, config)?;
-        Ok(Session { session, counts })
+        Ok(Session {
+            session,
+            counts,
+            proximity,
+        })
     }
 
     /// Requests so far, by operation.
@@ -47,6 +55,16 @@ impl Session {
 
     /// Serves until the filesystem is unmounted.
     pub fn run(self) -> io::Result<()> {
-        self.session.run()
+        let Session {
+            session, proximity, ..
+        } = self;
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .name("proximity".to_owned())
+                .spawn_scoped(scope, || proximity.watch())?;
+            let outcome = session.run();
+            proximity.end();
+            outcome
+        })
     }
 }

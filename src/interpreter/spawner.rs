@@ -146,6 +146,8 @@ struct Life {
 
 impl Life {
     fn run(mut self, period: Duration, tick: &(dyn Fn() + Send)) {
+        // Workers run where this thread may.
+        crate::proximity::anywhere();
         let mut next = Instant::now() + period;
         loop {
             let pause = if self.ending.is_empty() {

@@ -27,6 +27,7 @@ use crate::control::{Request, Server};
 use crate::fuse::{Notifier, Session};
 use crate::interpreter::{self, Search};
 use crate::operations::{Kernel, Operations};
+use crate::proximity::Proximity;
 use crate::pycache::{self, Synthesis};
 use crate::store::{self, Store};
 use crate::tree::Root;
@@ -51,11 +52,13 @@ pub(super) fn serve(
             ..interpreter::Options::default()
         },
     );
+    let proximity = Proximity::new();
     let (synthesis, threads) = Synthesis::start(
         Arc::clone(&backend.compiler),
         Arc::clone(&store),
         place.mount_point.as_os_str(),
         synthesis_options(&options, &backend),
+        &proximity,
     )
     .map_err(Error::system("start the threads"))?;
     let workers = backend.interpreter.clone();
@@ -89,6 +92,7 @@ pub(super) fn serve(
         connected.device,
         options.threads,
         threads_share,
+        proximity,
     )
     .map_err(|cause| {
         if let Unplaced::Attached = connected.mount

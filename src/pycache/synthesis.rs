@@ -26,6 +26,7 @@ use super::flight::Flights;
 use super::recent::Recent;
 use super::version::{Known, Versions};
 use crate::compiler::{Compiler, Job};
+use crate::proximity::Proximity;
 use crate::pyc::{CacheName, Header, InvalidationMode, Level, Target, mtime_field, source_hash};
 use crate::store::{Digest, Entry, Key, Lookup, Store};
 use crate::tree::{self, Attr, Dir, Kind, RootDir, SourceFile, Time};
@@ -158,6 +159,7 @@ impl Synthesis {
         store: Arc<Store>,
         mount_point: &OsStr,
         options: Options,
+        proximity: &Arc<Proximity>,
     ) -> std::io::Result<(Arc<Synthesis>, Threads)> {
         let (asks, ask_queue) = bounded(QUEUE);
         let (work, work_queue) = bounded(QUEUE);
@@ -209,11 +211,15 @@ impl Synthesis {
         for _ in 0..READERS {
             let (synthesis, queue, stopped) =
                 (Arc::clone(&synthesis), ask_queue.clone(), stopped.clone());
-            threads.spawn("synthesis", move || synthesis.serve(&queue, &stopped))?;
+            threads.spawn_near(proximity, "synthesis", move || {
+                synthesis.serve(&queue, &stopped);
+            })?;
         }
         for _ in 0..compile_threads {
             let (synthesis, queue) = (Arc::clone(&synthesis), work_queue.clone());
-            threads.spawn("compile", move || compile::serve(&synthesis, &queue))?;
+            threads.spawn_near(proximity, "compile", move || {
+                compile::serve(&synthesis, &queue);
+            })?;
         }
         Ok((synthesis, threads))
     }
@@ -578,6 +584,20 @@ fn use_bit(target: Target, level: Level) -> u64 {
 }
 
 impl Threads {
+    /// One of those that answer.
+    fn spawn_near(
+        &mut self,
+        proximity: &Arc<Proximity>,
+        name: &str,
+        body: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<()> {
+        let proximity = Arc::clone(proximity);
+        self.spawn(name, move || {
+            proximity.join();
+            body();
+        })
+    }
+
     fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let thread = std::thread::Builder::new()
             .name(name.to_owned())

@@ -14,6 +14,7 @@ use pycfs::compiler::Compiler;
 use pycfs::compiler::native::backend::NativeCompiler;
 use pycfs::operations::{Found, Looked, Operations};
 use pycfs::pyc::Target;
+use pycfs::proximity::Proximity;
 use pycfs::pycache::{self, Synthesis};
 use pycfs::store::{self, Store};
 use pycfs::tree::{Error, Root};
@@ -267,6 +268,7 @@ impl View for Direct {
             store,
             OsStr::new("/mnt"),
             pycache::Options::default(),
+            &Proximity::new(),
         )
         .unwrap();
         let root = Root::open(&self.source, true).unwrap();

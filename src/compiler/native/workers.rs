@@ -94,6 +94,7 @@ fn hand_over(mut task: Task) -> Result<(), Unanswered> {
 
 /// What a thread does: a task, then what comes while it is idle.
 fn work(number: u64, process: u32, task: Task) {
+    crate::proximity::anywhere();
     task();
     let (tasks, receive) = channel();
     loop {
