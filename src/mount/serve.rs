@@ -222,6 +222,7 @@ fn synthesis_options(options: &Options, backend: &Backend) -> pycache::Options {
         compile_timeout: options.compile_timeout,
         ahead: options.ahead,
         listed,
+        spare_callers: options.threads > 1,
         ..default
     }
 }

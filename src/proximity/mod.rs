@@ -24,15 +24,13 @@ use recent::Recent;
 
 /// How often it is looked whether somebody still asks.
 const TICK: Duration = Duration::from_millis(50);
-/// After so many requests it is looked again where the reader runs.
+/// After so many requests at most it is looked again where the reader runs: at every one when it
+/// has just gone elsewhere, then after twice as many each time.
 const SOON: u32 = 16;
 /// The same, when binding has been of no use: the scheduler keeps the reader away from here.
 const LATE: u32 = 16 * 1024;
-/// A reader that was elsewhere so many times in a row is gone after. Mostly the scheduler brings it
-/// back before that: it runs a thread where it is woken, unless another processor is wide awake.
-const MISSES: u32 = 8;
-/// A reader that had to be gone after so many times, and was never found in between, is let go.
-const MOVES: u32 = 4;
+/// How many more times a reader may be elsewhere than here until that is so.
+const CREDIT: u32 = 64;
 
 /// The threads that answer the readers of one mount.
 #[derive(Debug)]
@@ -60,10 +58,10 @@ struct Threads {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Binding {
     processor: usize,
-    /// How many times in a row the reader was elsewhere.
-    misses: u32,
-    /// How many processors in a row were left for another one.
-    moves: u32,
+    /// Requests until the next look.
+    wait: u32,
+    /// See [`CREDIT`].
+    credit: u32,
 }
 
 thread_local! {
@@ -103,7 +101,7 @@ impl Proximity {
 
     /// Called by a thread before it answers `reader`, a thread's number or 0 if unknown.
     pub fn before_answer(&self, reader: u32) {
-        if reader == 0 {
+        if reader == 0 || std::env::var_os("NOPROX").is_some() {
             return;
         }
         self.join();
@@ -168,18 +166,17 @@ impl Threads {
         };
         let (before, left) = (self.bound.replace(next), self.left.take());
         let this = gettid();
-        let (bound, again) = if before.is_none_or(|before| before.processor != next.processor) {
+        let bound = if before.is_none_or(|before| before.processor != next.processor) {
             self.left = Some(this);
-            (self.bind(next.processor, |thread| thread != this), 0)
+            self.bind(next.processor, |thread| thread != this)
         } else {
-            let bound = left.is_none_or(|left| self.bind(next.processor, |thread| thread == left));
-            (bound, SOON)
+            left.is_none_or(|left| self.bind(next.processor, |thread| thread == left))
         };
         if !bound {
             self.free();
             return LATE;
         }
-        again
+        next.wait
     }
 
     /// Has threads run on a processor. Says whether each may.
@@ -213,26 +210,24 @@ impl Binding {
     fn to(processor: usize) -> Binding {
         Binding {
             processor,
-            misses: 0,
-            moves: 0,
+            wait: 0,
+            credit: CREDIT,
         }
     }
 
     /// What to do when the reader is seen on `processor`; `None`: nothing is of use.
     fn next(self, processor: usize) -> Option<Binding> {
         if processor == self.processor {
-            return Some(Binding::to(processor));
-        }
-        if self.misses + 1 < MISSES {
             return Some(Binding {
-                misses: self.misses + 1,
+                wait: (self.wait * 2 + 1).min(SOON),
+                credit: (self.credit + 1).min(CREDIT),
                 ..self
             });
         }
-        (self.moves < MOVES).then_some(Binding {
+        self.credit.checked_sub(1).map(|credit| Binding {
             processor,
-            misses: 0,
-            moves: self.moves + 1,
+            wait: 0,
+            credit,
         })
     }
 }

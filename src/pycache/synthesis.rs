@@ -1,8 +1,9 @@
 //! The synthesis itself: a request becomes a read source, a key, an entry, an answer.
 //!
 //! Warm requests (source unchanged, code in memory) are answered on the caller's thread with one
-//! `statx`. All others go to a bounded pool, so that a slow disk or compiler never holds a thread
-//! that the mount needs; their answers come from the pool or from the clock.
+//! `statx`. Of all others one at a time is read on the caller's thread, which spares a lone reader
+//! two threads' waking, and the rest by a bounded pool: a slow disk or compiler never holds more
+//! than one thread that the mount needs. Their answers come from there or from the clock.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::Mutex;
@@ -57,6 +58,8 @@ pub struct Options {
     pub ahead: bool,
     /// Targets shown in listings from the start.
     pub listed: Vec<Target>,
+    /// Whether a thread that brings a request may be held by a slow disk, since there are others.
+    pub spare_callers: bool,
 }
 
 impl Default for Options {
@@ -71,6 +74,7 @@ impl Default for Options {
                 .clamp(2, 8),
             ahead: true,
             listed: Vec::new(),
+            spare_callers: true,
         }
     }
 }
@@ -139,6 +143,8 @@ pub struct Synthesis {
     ahead: Ahead,
     clock: Clock,
     asks: Sender<(Ask, Arc<Pending>)>,
+    /// Held by the caller's thread that reads.
+    reading: Mutex<()>,
     work: Mutex<Option<Sender<Work>>>,
     in_use: AtomicU64,
     /// Told when a pair comes into use.
@@ -182,6 +188,7 @@ impl Synthesis {
             ahead: Ahead::default(),
             clock: Clock::default(),
             asks,
+            reading: Mutex::new(()),
             work: Mutex::new(Some(work)),
         });
         for target in &synthesis.options.listed {
@@ -235,6 +242,11 @@ impl Synthesis {
         let pending = Pending::new(Box::new(done));
         self.clock
             .watch(Instant::now() + self.options.deadline, Arc::clone(&pending));
+        if self.options.spare_callers
+            && let Some(_one) = self.reading.try_lock()
+        {
+            return self.read_and_answer(ask, &pending);
+        }
         match self.asks.try_send((ask, pending)) {
             Ok(()) => {}
             Err(TrySendError::Full((_, pending)) | TrySendError::Disconnected((_, pending))) => {
@@ -331,19 +343,21 @@ impl Synthesis {
             crossbeam_channel::select! {
                 recv(queue) -> request => {
                     let Ok((ask, pending)) = request else { return };
-                    if pending.is_answered() {
-                        continue;
-                    }
-                    // A panic drops the request; the clock answers it.
-                    let outcome = catch_unwind(AssertUnwindSafe(|| self.read(ask, &pending)));
-                    match outcome {
-                        Ok(Ok(())) => {}
-                        Ok(Err(absent)) => self.answer(&pending, Err(absent)),
-                        Err(_) => log::error!("a request for a cache entry panicked"),
+                    if !pending.is_answered() {
+                        self.read_and_answer(ask, &pending);
                     }
                 }
                 recv(stopped) -> _ => return,
             }
+        }
+    }
+
+    /// A panic drops the request; the clock answers it.
+    fn read_and_answer(&self, ask: Ask, pending: &Arc<Pending>) {
+        match catch_unwind(AssertUnwindSafe(|| self.read(ask, pending))) {
+            Ok(Ok(())) => {}
+            Ok(Err(absent)) => self.answer(pending, Err(absent)),
+            Err(_) => log::error!("a request for a cache entry panicked"),
         }
     }
 

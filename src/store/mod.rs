@@ -100,6 +100,8 @@ pub struct Pace {
     pub retry: Duration,
     /// Interval at which the index is compared with the folder.
     pub sweep: Duration,
+    /// How long after the index was opened that is done first: a mount's first readers come first.
+    pub first_sweep: Duration,
 }
 
 impl Default for Pace {
@@ -109,6 +111,7 @@ impl Default for Pace {
             touch: Duration::from_secs(60),
             retry: Duration::from_secs(30),
             sweep: Duration::from_secs(600),
+            first_sweep: Duration::from_secs(10),
         }
     }
 }

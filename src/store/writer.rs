@@ -23,6 +23,13 @@ use super::place::{is_full, is_gone, is_read_only};
 const ENTRIES: usize = 512;
 /// Most bytes of templates that wait, unless a single one is larger.
 const BYTES: usize = 8 << 20;
+/// How long an entry waits for others to be written with it: whoever asked for it asks for more,
+/// and the writer would take turns with the compiler.
+const TOGETHER: Duration = Duration::from_millis(200);
+/// How many entries, or bytes of them, do not wait for others.
+const ENOUGH: (usize, usize) = (ENTRIES / 4, BYTES / 4);
+/// So many written blobs are told to the keeper at once.
+const TOLD: usize = 64;
 /// How long the writer waits for the folder to be made again, or for room.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -41,6 +48,8 @@ struct Waiting {
     entries: LinkedHashMap<Key, Arc<Entry>>,
     bytes: usize,
     closed: bool,
+    /// How many wait until nothing waits.
+    flushes: usize,
 }
 
 impl Queue {
@@ -58,8 +67,11 @@ impl Queue {
         }
         waiting.bytes += size;
         waiting.entries.insert(*key, Arc::clone(entry));
+        let wake = waiting.entries.len() == 1 || waiting.is_urgent();
         drop(waiting);
-        self.filled.notify_one();
+        if wake {
+            self.filled.notify_one();
+        }
         true
     }
 
@@ -83,12 +95,15 @@ impl Queue {
     /// Waits until nothing waits; whether that was before the deadline.
     pub(super) fn wait_empty(&self, deadline: Instant) -> bool {
         let mut waiting = self.waiting.lock();
+        waiting.flushes += 1;
+        self.filled.notify_all();
         while !waiting.entries.is_empty() {
             if self.emptied.wait_until(&mut waiting, deadline).timed_out() {
-                return waiting.entries.is_empty();
+                break;
             }
         }
-        true
+        waiting.flushes -= 1;
+        waiting.entries.is_empty()
     }
 
     /// The entry to write next, if there is one now.
@@ -98,7 +113,7 @@ impl Queue {
         Some((*key, Arc::clone(entry)))
     }
 
-    /// Waits for an entry; `false` when none will come.
+    /// Waits for entries, a while for more than one; `false` when none will come.
     fn wait_filled(&self) -> bool {
         let mut waiting = self.waiting.lock();
         while waiting.entries.is_empty() {
@@ -106,6 +121,12 @@ impl Queue {
                 return false;
             }
             self.filled.wait(&mut waiting);
+        }
+        let end = Instant::now() + TOGETHER;
+        while !waiting.is_urgent() {
+            if self.filled.wait_until(&mut waiting, end).timed_out() {
+                break;
+            }
         }
         true
     }
@@ -122,12 +143,20 @@ impl Queue {
     }
 }
 
+impl Waiting {
+    fn is_urgent(&self) -> bool {
+        let (entries, bytes) = ENOUGH;
+        self.closed || self.flushes > 0 || self.entries.len() >= entries || self.bytes >= bytes
+    }
+}
+
 fn size_of(entry: &Entry) -> usize {
     entry.template.to_parts().bytes.len()
 }
 
 /// The writer thread: returns when the queue is closed and empty.
 pub(super) fn run(core: &Core) {
+    let mut written = Vec::new();
     while core.queue.wait_filled() {
         // One encoder for each run of work: it takes memory that an idle daemon has no use for.
         let Ok(mut encoder) = Encoder::new() else {
@@ -138,20 +167,34 @@ pub(super) fn run(core: &Core) {
             continue;
         };
         while let Some((key, entry)) = core.queue.try_next() {
-            let written = catch_unwind(AssertUnwindSafe(|| {
-                store(core, &mut encoder, &key, &entry);
-            }));
-            if let Err(panic) = written {
-                core.counters.dropped_error.fetch_add(1, Relaxed);
-                log::error!("store: writing panicked: {}", panic_text(panic.as_ref()));
+            let stored = catch_unwind(AssertUnwindSafe(|| store(core, &mut encoder, &key, &entry)));
+            match stored {
+                Ok(Stored::Written) => written.push(key.name()),
+                Ok(Stored::Not) => {}
+                Err(panic) => {
+                    core.counters.dropped_error.fetch_add(1, Relaxed);
+                    log::error!("store: writing panicked: {}", panic_text(panic.as_ref()));
+                }
+            }
+            // Who waits for the last one finds all of them in the index.
+            if written.len() >= TOLD || core.queue.len() <= 1 {
+                written.drain(..).for_each(|name| core.changed(name));
             }
             core.queue.done(&key);
         }
     }
 }
 
+/// What became of an entry.
+enum Stored {
+    /// There is a new blob.
+    Written,
+    /// It was there already, is held in memory or was dropped.
+    Not,
+}
+
 /// Writes one entry to disk, or holds it in memory where that is not possible.
-fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
+fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) -> Stored {
     let name = key.name();
     let counters = &core.counters;
     let mut place = core.wait_place(PATIENCE);
@@ -160,11 +203,11 @@ fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
         .is_some_and(|place| matches!(place.stat(&name), Ok(Some(_))))
     {
         counters.already_there.fetch_add(1, Relaxed);
-        return;
+        return Stored::Not;
     }
     let Some(blob) = encoder.encode(key, entry, clock::now() / 1000) else {
         counters.dropped_large.fetch_add(1, Relaxed);
-        return;
+        return Stored::Not;
     };
     let length = u64::try_from(blob.len()).unwrap_or(u64::MAX);
     let reason = 'kept: {
@@ -182,8 +225,7 @@ fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
                 Ok(()) => {
                     counters.written.fetch_add(1, Relaxed);
                     core.clear_full();
-                    core.changed(name);
-                    return;
+                    return Stored::Written;
                 }
                 Err(error) if is_full(&error) => {
                     if attempt == 1 || !core.make_room(length, PATIENCE) {
@@ -209,4 +251,5 @@ fn store(core: &Core, encoder: &mut Encoder, key: &Key, entry: &Entry) {
     };
     reason.fetch_add(1, Relaxed);
     core.memory.put(*key, blob);
+    Stored::Not
 }

@@ -65,6 +65,7 @@ pub fn options(dir: &Path) -> Options {
         touch: Duration::ZERO,
         retry: Duration::from_millis(100),
         sweep: Duration::from_millis(500),
+        first_sweep: Duration::ZERO,
         ..Pace::default()
     };
     options

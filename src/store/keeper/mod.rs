@@ -337,7 +337,7 @@ impl Keeper {
                     self.account = Some(account);
                     self.indexed = true;
                     self.say(State::Ready, None);
-                    self.start_sweep(true);
+                    self.next_sweep = Instant::now() + self.core.options.pace.first_sweep;
                     return;
                 }
                 Err(trouble) => trouble,
@@ -359,6 +359,6 @@ impl Keeper {
         self.failures = 0;
         self.next_index = Instant::now() + self.core.options.pace.retry;
         self.say(State::Unindexed, Some(trouble.to_string()));
-        self.start_sweep(true);
+        self.next_sweep = Instant::now() + self.core.options.pace.first_sweep;
     }
 }
