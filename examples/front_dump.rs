@@ -20,7 +20,7 @@ fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
     let text = decode::decode(source, target)?;
     let parsed = parse::parse(&text, target)?;
     let mut pool = ast::Pool::new();
-    let mut tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
+    let mut tree = lower::lower(&text, parsed, target, &mut pool)?;
     if mode == "sym" {
         let future = future::future(&tree, &pool)?;
         let table = symtable::build(&tree, &mut pool, future, target)?;
@@ -101,7 +101,7 @@ fn main() {
 
 /// Times each pass over all files of a list.
 fn time(target: Target, list: &str) {
-    let mut spent = [std::time::Duration::ZERO; 6];
+    let mut spent = [std::time::Duration::ZERO; 5];
     let mut bytes = 0;
     for path in list.lines() {
         let source = std::fs::read(path).unwrap();
@@ -122,11 +122,9 @@ fn time(target: Target, list: &str) {
         };
         lap();
         let mut pool = ast::Pool::new();
-        let Ok(mut tree) = lower::lower(&text, parsed.syntax(), target, &mut pool) else {
+        let Ok(mut tree) = lower::lower(&text, parsed, target, &mut pool) else {
             continue;
         };
-        lap();
-        drop(parsed);
         lap();
         let Ok(future) = future::future(&tree, &pool) else {
             continue;
@@ -136,7 +134,7 @@ fn time(target: Target, list: &str) {
         let _ = symtable::build(&tree, &mut pool, future, target);
         lap();
     }
-    let names = ["decode", "parse", "lower", "free", "fold", "symtable"];
+    let names = ["decode", "parse", "lower", "fold", "symtable"];
     let total: std::time::Duration = spent.iter().sum();
     for (name, spent) in names.iter().zip(spent) {
         println!("{name:10} {:8.1} ms", spent.as_secs_f64() * 1e3);

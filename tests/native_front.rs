@@ -22,7 +22,7 @@ fn front(source: &[u8], target: Target, mode: &str) -> Result<String, Stop> {
     let text = decode::decode(source, target)?;
     let parsed = parse::parse(&text, target)?;
     let mut pool = ast::Pool::new();
-    let mut tree = lower::lower(&text, parsed.syntax(), target, &mut pool)?;
+    let mut tree = lower::lower(&text, parsed, target, &mut pool)?;
     if mode == "sym" {
         let future = future::future(&tree, &pool)?;
         let table = symtable::build(&tree, &mut pool, future, target)?;

@@ -302,6 +302,26 @@ fn free_elsewhere(chunk: usize) {
     }
 }
 
+/// An object that does not fit what is left of the current chunk, or no chunk at all. Apart from
+/// `alloc`, which so needs no stack.
+///
+/// # Safety
+/// As `GlobalAlloc::alloc`.
+#[inline(never)]
+unsafe fn alloc_otherwise(layout: Layout) -> *mut u8 {
+    if layout.size() <= LARGEST && layout.align() <= 64 {
+        let object = HERE.with(|here| {
+            here.refill()?;
+            here.cut(layout)
+        });
+        if let Some(object) = object {
+            return ptr::with_exposed_provenance_mut(object);
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe { System.alloc(layout) }
+}
+
 /// The allocator of the program.
 #[derive(Debug)]
 pub struct Regions;
@@ -313,19 +333,14 @@ pub struct Regions;
 unsafe impl GlobalAlloc for Regions {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() <= LARGEST && layout.align() <= 64 {
-            let object = HERE.with(|here| {
-                here.cut(layout).or_else(|| {
-                    here.refill()?;
-                    here.cut(layout)
-                })
-            });
-            if let Some(object) = object {
-                return ptr::with_exposed_provenance_mut(object);
-            }
+        if layout.size() <= LARGEST
+            && layout.align() <= 64
+            && let Some(object) = HERE.with(|here| here.cut(layout))
+        {
+            return ptr::with_exposed_provenance_mut(object);
         }
         // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
+        unsafe { alloc_otherwise(layout) }
     }
 
     #[inline]

@@ -104,16 +104,14 @@ impl Sequence {
             .filter(|&at| (at as usize) < self.instrs.len())
     }
 
+    /// The place of a label, also when the instructions were taken out; [`NONE`] without one.
+    pub fn place_of(&self, label: u32) -> Option<u32> {
+        self.labels.get(label as usize).copied()
+    }
+
     /// Whether it has so many instructions that their memory is not kept as a spare.
     pub fn is_large(&self) -> bool {
         self.instrs.len() > MANY
-    }
-
-    /// Gives the memory of many instructions back. Labels stay.
-    pub fn release_if_large(&mut self) {
-        if self.is_large() {
-            self.instrs = Vec::new();
-        }
     }
 
     /// Removes everything, keeping the memory.

@@ -23,5 +23,6 @@ pub mod opcode;
 pub mod parse;
 pub mod pipeline;
 pub mod profile;
+mod recursion;
 pub mod symtable;
 mod workers;

@@ -26,23 +26,36 @@ const MAX_OPEN_TOKENS: usize = 128 * 1024;
 /// The stack that freeing one level of ruff's tree may need.
 const FREE_LEVEL: usize = 512;
 
+/// How many statements are freed together.
+const FREED_TOGETHER: usize = 4096;
+
 /// A parsed module. Freeing it needs stack in proportion to its nesting, which is provided.
 pub struct Module {
-    module: ruff::ModModule,
+    statements: Option<<ruff::Suite as IntoIterator>::IntoIter>,
+    /// Those that were done with, but for the last.
+    done: Vec<ruff::Stmt>,
     /// A bound of the nesting.
     nesting: usize,
 }
 
 impl Module {
-    /// The tree.
-    pub fn syntax(&self) -> &ruff::ModModule {
-        &self.module
+    /// Takes the next statement of the module for as long as `visit` runs, then frees it, now or
+    /// with some more. `None` behind the last.
+    pub fn visit_next<T>(&mut self, visit: impl FnOnce(&ruff::Stmt) -> T) -> Option<T> {
+        let statement = self.statements.as_mut()?.next()?;
+        let result = visit(&statement);
+        self.done.push(statement);
+        if self.done.len() >= FREED_TOGETHER {
+            free(std::mem::take(&mut self.done), self.nesting);
+        }
+        Some(result)
     }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
-        free(std::mem::take(&mut self.module.body), self.nesting);
+        let left = (self.statements.take(), std::mem::take(&mut self.done));
+        free(left, self.nesting);
     }
 }
 
@@ -81,7 +94,8 @@ pub fn parse(source: &str, target: Target) -> Pass<Module> {
         .try_into_module()
         .ok_or_else(|| Stop::unsure("the source is no module"))?;
     let module = Module {
-        module: parsed.into_syntax(),
+        statements: Some(parsed.into_syntax().body.into_iter()),
+        done: Vec::new(),
         nesting,
     };
     limits.map(|()| module)

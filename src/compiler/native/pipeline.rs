@@ -32,11 +32,13 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
     let target = Target::from_minor(profile.minor)
         .ok_or_else(|| Stop::unsure("internal: a profile without target"))?;
     let text = decode(source, target)?;
-    let parsed = parse(&text, target)?;
-    let mut pool = Pool::for_source(text.len());
-    let mut ast = lower(&text, parsed.syntax(), target, &mut pool)?;
-    // It is several times larger than ours.
-    drop(parsed);
+    // Ruff's tree is several times larger than ours. It is made of small objects and is gone at the
+    // end, so here also a large source is in a region.
+    let (mut ast, mut pool) = region::within(|| {
+        let parsed = parse(&text, target)?;
+        let mut pool = Pool::for_source(text.len());
+        Ok((lower(&text, parsed, target, &mut pool)?, pool))
+    })?;
     let future = future(&ast, &pool)?;
     fold(&mut ast, &mut pool, future, level, target)?;
     let table = symtable::build(&ast, &mut pool, future, target)?;
@@ -71,8 +73,7 @@ fn compile_here(source: &[u8], profile: &'static Profile, level: Level) -> Pass<
         table,
         features,
     } = front(source, profile, level)?;
-    let module = codegen::compile(&ast, &mut pool, &table, profile, level, features)?;
-    drop((ast, table));
+    let module = codegen::compile(ast, &mut pool, table, profile, level, features)?;
     marshal(&module.heap, &pool, module.root)
 }
 

@@ -25,7 +25,7 @@ pub(super) fn exception_table(sequence: &Sequence, spots: &[Spot]) -> Option<Vec
     }
     let mut current = Handler::NONE;
     let mut start = 0;
-    let end = spots.last().map_or(0, |spot| spot.offset + spot.size);
+    let end = spots.last().map_or(0, |spot| spot.end());
     let places = spots.iter().map(|spot| spot.offset);
     let handled = places.zip(&sequence.handlers);
     for (here, handler) in handled.chain([(end, &Handler::NONE)]) {

@@ -20,7 +20,7 @@ struct Table {
 /// The table of a sequence whose instructions are at these spots.
 pub(super) fn location_table(sequence: &Sequence, spots: &[Spot], first_line: i32) -> Vec<u8> {
     let mut table = Table {
-        out: Vec::with_capacity(3 * spots.len()),
+        out: Vec::with_capacity(3 * spots.len() + 8),
         line: first_line,
     };
     let mut loc = Loc::NONE;
@@ -31,10 +31,15 @@ pub(super) fn location_table(sequence: &Sequence, spots: &[Spot], first_line: i3
             loc = instr.loc;
             units = 0;
         }
-        units += spot.size;
+        units += spot.size();
     }
     table.stretch(loc, units);
     table.out
+}
+
+/// A number with its sign in the lowest bit.
+fn signed(value: i32) -> u32 {
+    value.unsigned_abs() << 1 | u32::from(value < 0)
 }
 
 impl Table {
@@ -44,6 +49,13 @@ impl Table {
             self.entry(loc, part);
             units -= part;
         }
+    }
+
+    /// Writes the first bytes of a word.
+    fn put(&mut self, count: usize, word: u64) {
+        let at = self.out.len();
+        self.out.extend_from_slice(&word.to_le_bytes());
+        self.out.truncate(at + count);
     }
 
     fn start(&mut self, code: u8, units: u32) {
@@ -58,11 +70,8 @@ impl Table {
         self.out.push(value as u8);
     }
 
-    fn signed_varint(&mut self, value: i32) {
-        let sign = u32::from(value < 0);
-        self.varint(value.unsigned_abs() << 1 | sign);
-    }
-
+    /// Not inlined: what is computed for one form of an entry would be computed for all.
+    #[inline(never)]
     fn entry(&mut self, loc: Loc, units: u32) {
         if loc.line == -1 {
             return self.start(NO_LOCATION, units);
@@ -72,7 +81,7 @@ impl Table {
         if col < 0 || end_col < 0 {
             if loc.end_line == loc.line || loc.end_line < 0 {
                 self.start(NO_COLUMNS, units);
-                self.signed_varint(delta);
+                self.varint(signed(delta));
                 self.line = loc.line;
                 return;
             }
@@ -80,22 +89,33 @@ impl Table {
             if delta == 0 && col < 80 && (0..16).contains(&(end_col - col)) {
                 let first = 0x80 | ((col >> 3) as u8) << 3 | (units as u8 - 1);
                 let second = ((col & 7) << 4 | (end_col - col)) as u8;
-                self.out.extend_from_slice(&[first, second]);
-                return;
+                return self.put(2, u64::from(first) | u64::from(second) << 8);
             }
             if (0..3).contains(&delta) && col < 128 && end_col < 128 {
                 let first = 0x80 | (ONE_LINE + delta as u8) << 3 | (units as u8 - 1);
-                self.out
-                    .extend_from_slice(&[first, col as u8, end_col as u8]);
                 self.line = loc.line;
-                return;
+                let columns = (col as u64) << 8 | (end_col as u64) << 16;
+                return self.put(3, u64::from(first) | columns);
             }
         }
-        self.start(LONG, units);
-        self.signed_varint(delta);
-        self.varint(loc.end_line.wrapping_sub(loc.line) as u32);
-        self.varint(col.wrapping_add(1) as u32);
-        self.varint(end_col.wrapping_add(1) as u32);
         self.line = loc.line;
+        let numbers = [
+            signed(delta),
+            loc.end_line.wrapping_sub(loc.line) as u32,
+            col.wrapping_add(1) as u32,
+            end_col.wrapping_add(1) as u32,
+        ];
+        if numbers.iter().all(|&number| number < 64) {
+            let first = 0x80 | LONG << 3 | (units as u8 - 1);
+            let word = numbers
+                .iter()
+                .rev()
+                .fold(0, |word, &number| word << 8 | u64::from(number));
+            return self.put(5, u64::from(first) | word << 8);
+        }
+        self.start(LONG, units);
+        for number in numbers {
+            self.varint(number);
+        }
     }
 }

@@ -70,7 +70,20 @@ fn direction(op: Op, is_forward: bool) -> Op {
 #[derive(Clone, Copy, Debug)]
 struct Spot {
     offset: u32,
-    size: u32,
+    size: u8,
+    /// The opcode's number.
+    number: u8,
+}
+
+impl Spot {
+    fn size(self) -> u32 {
+        u32::from(self.size)
+    }
+
+    /// Where the next instruction is.
+    fn end(self) -> u32 {
+        self.offset + self.size()
+    }
 }
 
 struct Layout {
@@ -80,7 +93,7 @@ struct Layout {
 }
 
 /// How many `EXTENDED_ARG`s an argument needs.
-fn extended_args(arg: u32) -> u32 {
+fn extended_args(arg: u32) -> u8 {
     match arg {
         0..=0xff => 0,
         0x100..=0xffff => 1,
@@ -102,10 +115,13 @@ impl Layout {
                 jumps.push((at as u32, instr.arg));
             }
             let row = profile.opcodes.row(instr.op);
-            row.number?;
-            let size = extended_args(instr.arg) + 1 + u32::from(row.caches);
-            spots.push(Spot { offset, size });
-            offset = offset.checked_add(size)?;
+            let spot = Spot {
+                offset,
+                size: extended_args(instr.arg) + 1 + row.caches,
+                number: row.number?,
+            };
+            spots.push(spot);
+            offset = offset.checked_add(spot.size())?;
         }
         (offset <= MAX_UNITS).then_some(Layout { spots, jumps })
     }
@@ -120,7 +136,7 @@ impl Layout {
                 let spot = self.spots.get_mut(at as usize)?;
                 let instr = sequence.instrs.get_mut(at as usize)?;
                 let before = extended_args(instr.arg);
-                instr.arg = there.abs_diff(spot.offset + spot.size);
+                instr.arg = there.abs_diff(spot.end());
                 if instr.op == Op::EndAsyncForOf {
                     instr.arg = instr.arg.saturating_sub(END_SEND_OFFSET);
                 }
@@ -142,19 +158,19 @@ impl Layout {
         let mut offset = 0u32;
         for spot in &mut self.spots {
             spot.offset = offset;
-            offset = offset.checked_add(spot.size)?;
+            offset = offset.checked_add(spot.size())?;
         }
         (offset <= MAX_UNITS).then_some(())
     }
 
     fn write(&self, sequence: &Sequence, profile: &Profile) -> Option<Vec<u8>> {
-        let units = self.spots.last().map_or(0, |spot| spot.offset + spot.size);
+        let units = self.spots.last().map_or(0, |spot| spot.end());
         let extended = profile.opcodes.row(Op::ExtendedArg).number?;
         // `CACHE` is 0, so caches need not be written.
         let mut code = vec![0; 2 * units as usize];
         let mut rest = code.as_mut_slice();
         for (instr, spot) in sequence.instrs.iter().zip(&self.spots) {
-            let (unit, behind) = rest.split_at_mut_checked(2 * spot.size as usize)?;
+            let (unit, behind) = rest.split_at_mut_checked(2 * usize::from(spot.size))?;
             rest = behind;
             let mut unit = unit;
             if instr.arg > 0xff {
@@ -164,8 +180,7 @@ impl Layout {
                     unit = tail;
                 }
             }
-            let number = profile.opcodes.row(instr.op).number?;
-            *unit.first_chunk_mut()? = [number, instr.arg as u8];
+            *unit.first_chunk_mut()? = [spot.number, instr.arg as u8];
         }
         Some(code)
     }

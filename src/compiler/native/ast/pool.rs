@@ -15,9 +15,23 @@ use std::num::NonZeroU32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sym(NonZeroU32);
 
+impl Sym {
+    /// Its place among those of the pool, from 0.
+    pub fn index(self) -> usize {
+        index(self.0)
+    }
+}
+
 /// An interned bytes value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BytesId(NonZeroU32);
+
+impl BytesId {
+    /// Its place among those of the pool, from 0.
+    pub fn index(self) -> usize {
+        index(self.0)
+    }
+}
 
 /// An interned integer that does not fit an `i64`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,6 +44,13 @@ pub struct ComplexId(NonZeroU32);
 /// An interned sequence of constants: the elements of a tuple or a frozenset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TupleId(NonZeroU32);
+
+impl TupleId {
+    /// Its place among those of the pool, from 0.
+    pub fn index(self) -> usize {
+        index(self.0)
+    }
+}
 
 /// The value of a `Constant` node, or of a folded expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -79,7 +100,7 @@ pub struct Pool {
     complex_table: HashTable<u32>,
     items: Vec<Constant>,
     tuples: Vec<(u32, u32)>,
-    tuple_table: HashTable<u32>,
+    tuple_table: Table,
 }
 
 /// How many bytes of ordinary source have one new name or string.
@@ -107,8 +128,127 @@ struct Spans {
     buffer: Vec<u8>,
     /// Where each string ends; it starts where the one before ends.
     ends: Vec<usize>,
-    /// Part of the hash of each string, and its number.
-    table: HashTable<(u32, u32)>,
+    table: Table,
+}
+
+/// A place of a [`Table`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    /// The hash.
+    hash: u32,
+    /// One more than the number of the value; 0 when the slot is free.
+    value: u32,
+}
+
+/// Numbers of values by their hash. A value is in the first free slot from the one of its hash on.
+#[derive(Debug, Default)]
+struct Table {
+    /// A power of two, of which at least a quarter is free; or none.
+    slots: Vec<Slot>,
+    count: usize,
+}
+
+impl Table {
+    /// A table with room for so many values.
+    fn with_capacity(count: usize) -> Table {
+        let mut table = Table::default();
+        table.resize((count + count / 3 + 1).next_power_of_two());
+        table
+    }
+
+    /// The number of the value with this hash for which `is_same` holds.
+    fn find(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> Option<usize> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = hash as usize & mask;
+        while let Some(slot) = self.slots.get(at)
+            && slot.value != 0
+        {
+            let value = slot.value as usize - 1;
+            if slot.hash == hash && is_same(value) {
+                return Some(value);
+            }
+            at = (at + 1) & mask;
+        }
+        None
+    }
+
+    /// Adds a value that is not there. Numbers above what fits are forgotten.
+    fn insert(&mut self, hash: u32, value: usize) {
+        if 4 * (self.count + 1) > 3 * self.slots.len() {
+            self.resize((2 * self.slots.len()).max(8));
+        }
+        let value = u32::try_from(value).ok().and_then(|at| at.checked_add(1));
+        if let Some(value) = value {
+            self.put(Slot { hash, value });
+            self.count += 1;
+        }
+    }
+
+    fn put(&mut self, new: Slot) {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut at = new.hash as usize & mask;
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.value == 0 {
+                *slot = new;
+                return;
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    fn resize(&mut self, size: usize) {
+        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
+        for slot in slots {
+            if slot.value != 0 {
+                self.put(slot);
+            }
+        }
+    }
+}
+
+/// The hash of a text. Those of up to 16 bytes, which most are, are two words.
+fn hash_of_text(text: &[u8]) -> u32 {
+    let (first, last) = match *text {
+        [] => (0, 0),
+        [only] => (u64::from(only), 0),
+        [first, second] => (u64::from(first), u64::from(second)),
+        [first, second, third] => (u64::from(first) << 8 | u64::from(second), u64::from(third)),
+        _ => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) if text.len() <= 16 => {
+                (u64::from_le_bytes(*first), u64::from_le_bytes(*last))
+            }
+            _ => match (text.first_chunk(), text.last_chunk()) {
+                (Some(first), Some(last)) if text.len() < 8 => (
+                    u64::from(u32::from_le_bytes(*first)),
+                    u64::from(u32::from_le_bytes(*last)),
+                ),
+                _ => return hash_of(text) as u32,
+            },
+        },
+    };
+    // Digits of pi.
+    let first = first ^ 0x243f_6a88_85a3_08d3 ^ text.len() as u64;
+    let last = last ^ 0x1319_8a2e_0370_7344;
+    let product = u128::from(first) * u128::from(last);
+    (product as u64 ^ (product >> 64) as u64) as u32
+}
+
+/// As `==`, without a call for short texts.
+fn is_same_text(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    if let (Some(first), Some(last)) = (one.first_chunk::<8>(), one.last_chunk::<8>())
+        && one.len() <= 16
+    {
+        return other.first_chunk() == Some(first) && other.last_chunk() == Some(last);
+    }
+    if let (Some(first), Some(last)) = (one.first_chunk::<4>(), one.last_chunk::<4>())
+        && one.len() < 8
+    {
+        return other.first_chunk() == Some(first) && other.last_chunk() == Some(last);
+    }
+    one == other
 }
 
 impl Spans {
@@ -121,33 +261,24 @@ impl Spans {
         self.buffer.get(start..end).unwrap_or(&[])
     }
 
-    /// The hash that the table is ordered by: 32 bits of the string's, spread over 64.
-    fn spread(part: u32) -> u64 {
-        u64::from(part) << 32 | u64::from(part)
-    }
-
-    fn find_hashed(&self, part: u32, value: &[u8]) -> Option<NonZeroU32> {
-        let found = self.table.find(Self::spread(part), |&(other, at)| {
-            other == part && self.get(at as usize) == value
-        })?;
-        Some(number(found.1 as usize))
+    fn find_hashed(&self, hash: u32, value: &[u8]) -> Option<NonZeroU32> {
+        let is_same = |at| is_same_text(self.get(at), value);
+        self.table.find(hash, is_same).map(number)
     }
 
     fn find(&self, value: &[u8]) -> Option<NonZeroU32> {
-        self.find_hashed(hash_of(value) as u32, value)
+        self.find_hashed(hash_of_text(value), value)
     }
 
     fn intern(&mut self, value: &[u8]) -> NonZeroU32 {
-        let part = hash_of(value) as u32;
-        if let Some(known) = self.find_hashed(part, value) {
+        let hash = hash_of_text(value);
+        if let Some(known) = self.find_hashed(hash, value) {
             return known;
         }
         let at = self.ends.len();
         self.buffer.extend_from_slice(value);
         self.ends.push(self.buffer.len());
-        let entry = (part, u32::try_from(at).unwrap_or(u32::MAX));
-        self.table
-            .insert_unique(Self::spread(part), entry, |&(part, _)| Self::spread(part));
+        self.table.insert(hash, at);
         number(at)
     }
 }
@@ -164,8 +295,7 @@ impl Pool {
         let strings = len / BYTES_PER_STRING;
         pool.text.buffer.reserve(len / 4);
         pool.text.ends.reserve(strings);
-        let rehash = |&(part, _): &(u32, u32)| Spans::spread(part);
-        pool.text.table.reserve(strings, rehash);
+        pool.text.table = Table::with_capacity(strings);
         pool
     }
 
@@ -197,6 +327,11 @@ impl Pool {
     /// The bytes of a symbol's text.
     pub fn text(&self, sym: Sym) -> &[u8] {
         self.text.get(index(sym.0))
+    }
+
+    /// Whether a name begins as those do that classes mangle.
+    pub fn is_private(&self, sym: Sym) -> bool {
+        self.text(sym).starts_with(b"__")
     }
 
     /// The text of a symbol; `None` when it holds a lone surrogate. Identifiers always have one.
@@ -268,23 +403,17 @@ impl Pool {
 
     /// Interns the elements of a tuple or frozenset.
     pub fn intern_tuple(&mut self, items: &[Constant]) -> TupleId {
-        let hash = hash_of(items);
-        let found = self
-            .tuple_table
-            .find(hash, |&at| self.items_at(at as usize) == items);
-        if let Some(&at) = found {
-            return TupleId(number(at as usize));
+        let hash = hash_of(items) as u32;
+        let is_same = |at| self.items_at(at) == items;
+        if let Some(at) = self.tuple_table.find(hash, is_same) {
+            return TupleId(number(at));
         }
         let at = self.tuples.len();
         let start = u32::try_from(self.items.len()).unwrap_or(u32::MAX);
         let len = u32::try_from(items.len()).unwrap_or(u32::MAX);
         self.items.extend_from_slice(items);
         self.tuples.push((start, len));
-        let (tuples, all) = (&self.tuples, &self.items);
-        self.tuple_table
-            .insert_unique(hash, u32::try_from(at).unwrap_or(u32::MAX), |&at| {
-                hash_of(slice_of(tuples, all, at as usize))
-            });
+        self.tuple_table.insert(hash, at);
         TupleId(number(at))
     }
 

@@ -116,9 +116,8 @@ impl Compiler<'_> {
         self.spare_sequences.push(optimized.sequence);
 
         let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
-        if consts.iter().any(is_set) && self.heap.wants_names() {
-            let names = identifiers(self.ast, self.pool);
-            self.heap.set_names(names);
+        if consts.iter().any(is_set) {
+            self.note_names();
         }
         let (mut variables, kinds) = self.variables();
         let pool = &mut *self.pool;
@@ -157,6 +156,14 @@ impl Compiler<'_> {
             id: heap.code(code),
             freevars: unit.freevars.keys().to_vec(),
         })
+    }
+
+    /// Lets the heap know the names of the program.
+    pub(super) fn note_names(&mut self) {
+        if self.heap.wants_names() {
+            let names = identifiers(self.ast, self.pool);
+            self.heap.set_names(names);
+        }
     }
 
     /// How the `at`th local variable is passed, as far as the version notes it.

@@ -38,7 +38,7 @@ impl Compiler<'_> {
             line,
             &self.known,
         );
-        let outer = std::mem::replace(&mut self.unit, unit);
+        let outer = std::mem::replace(&mut self.unit, Box::new(unit));
         if let Some(mut sequence) = self.spare_sequences.pop() {
             sequence.clear();
             self.unit.sequence = sequence;

@@ -81,7 +81,7 @@ impl Compiler<'_> {
     }
 
     /// Gives the text of a code object that is left to the one around it.
-    pub(super) fn hand_over_listing(&mut self, nested: Unit) {
+    pub(super) fn hand_over_listing(&mut self, nested: Box<Unit>) {
         if self.listing {
             self.unit.nested.push(text(&nested));
         }

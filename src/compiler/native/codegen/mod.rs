@@ -44,6 +44,7 @@ use super::instruction::Sequence;
 use super::opcode::Op;
 use super::profile::Profile;
 use super::symtable::{BlockKey, SymbolTable};
+use crate::compiler::native::recursion;
 use crate::pyc::Level;
 pub use listing::listing;
 use unit::{ScopeType, Unit};
@@ -72,8 +73,6 @@ pub struct Module {
 /// How deep expressions and statements may nest here; CPython gives up earlier.
 const MAX_DEPTH: u32 = 20_000;
 /// So much stack is left for one level.
-const RED_ZONE: usize = 256 * 1024;
-const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 /// How many instructions a code object may have here.
 const MAX_INSTRUCTIONS: usize = 1 << 22;
 
@@ -86,9 +85,10 @@ struct Compiler<'a> {
     features: Features,
     known: Known,
     /// The code object that is being generated.
-    unit: Unit,
+    unit: Box<Unit>,
     /// Those around it, the module first.
-    outer: Vec<Unit>,
+    #[allow(clippy::vec_box)] // They are large, and move in and out.
+    outer: Vec<Box<Unit>>,
     heap: Heap,
     graph: Graph,
     /// Whether only the instruction sequences are wanted, as text.
@@ -112,20 +112,48 @@ struct Known {
 
 /// Compiles a module whose tree was folded for `level`.
 pub fn compile(
-    ast: &Ast,
+    ast: Ast,
     pool: &mut Pool,
-    table: &SymbolTable,
+    table: SymbolTable,
     profile: &'static Profile,
     level: Level,
     features: Features,
 ) -> Pass<Module> {
-    let mut compiler = Compiler::new(ast, pool, table, profile, level, features)?;
+    let mut compiler = Compiler::new(&ast, pool, &table, profile, level, features)?;
     compiler.module()?;
-    let code = compiler.finish(true)?;
-    Ok(Module {
-        root: code.id,
-        heap: compiler.heap,
-    })
+    if !compiler.unit.sequence.is_large() {
+        return compiler.finish_module();
+    }
+    // The passes over so much code need memory; hardly anything asks for tree and scopes any more.
+    compiler.note_names();
+    let Compiler {
+        known,
+        unit,
+        heap,
+        graph,
+        listing,
+        depth,
+        ..
+    } = compiler;
+    drop(ast);
+    let (ast, table) = (Ast::default(), table.without_inner_blocks());
+    let compiler = Compiler {
+        ast: &ast,
+        pool,
+        table: &table,
+        profile,
+        level,
+        features,
+        known,
+        unit,
+        outer: Vec::new(),
+        heap,
+        graph,
+        listing,
+        spare_sequences: Vec::new(),
+        depth,
+    };
+    compiler.finish_module()
 }
 
 impl<'a> Compiler<'a> {
@@ -152,6 +180,7 @@ impl<'a> Compiler<'a> {
             .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
         let strings = pool.text_count();
         let unit = Unit::new(table, pool, block, module, ScopeType::Module, 1, &known);
+        let unit = Box::new(unit);
         Ok(Compiler {
             ast,
             pool,
@@ -172,6 +201,14 @@ impl<'a> Compiler<'a> {
 }
 
 impl Compiler<'_> {
+    fn finish_module(mut self) -> Pass<Module> {
+        let code = self.finish(true)?;
+        Ok(Module {
+            root: code.id,
+            heap: self.heap,
+        })
+    }
+
     fn module(&mut self) -> Pass<()> {
         let start = Loc {
             line: 0,
@@ -205,8 +242,9 @@ impl Compiler<'_> {
         if self.unit.sequence.instrs.len() > MAX_INSTRUCTIONS {
             return Err(Stop::unsure("a code object is too long"));
         }
+        let depth = self.depth;
         self.depth += 1;
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || visit(self));
+        let result = recursion::at_depth(depth, || visit(self));
         self.depth -= 1;
         result
     }

@@ -20,11 +20,16 @@ impl Compiler<'_> {
 
     /// As [`Self::mangle`], for a class.
     pub(super) fn mangle_for(&mut self, class: Option<Sym>, name: Sym) -> Sym {
-        let Some(class) = class else {
-            return name;
-        };
+        match class {
+            Some(class) if self.pool.is_private(name) => self.mangle_private(class, name),
+            _ => name,
+        }
+    }
+
+    #[inline(never)]
+    fn mangle_private(&mut self, class: Sym, name: Sym) -> Sym {
         let text = self.pool.text(name);
-        if !text.starts_with(b"__") || text.ends_with(b"__") || text.contains(&b'.') {
+        if text.ends_with(b"__") || text.contains(&b'.') {
             return name;
         }
         let class = self.pool.text(class);

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Item;
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
@@ -77,11 +77,87 @@ pub struct CodeObject {
     pub exceptiontable: ObjectId,
 }
 
+/// The objects of things with consecutive numbers.
+#[derive(Debug, Default)]
+struct ById {
+    /// One more than the object's index; 0 for none.
+    objects: Vec<u32>,
+}
+
+impl ById {
+    fn with_capacity(count: usize) -> ById {
+        ById {
+            objects: Vec::with_capacity(count),
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<ObjectId> {
+        let object = self.objects.get(at).copied().unwrap_or(0);
+        object.checked_sub(1).map(ObjectId)
+    }
+
+    fn insert(&mut self, at: usize, id: ObjectId) {
+        if at >= self.objects.len() {
+            self.objects.resize(at + 1, 0);
+        }
+        if let Some(object) = self.objects.get_mut(at) {
+            *object = id.0 + 1;
+        }
+    }
+}
+
+/// The objects of constants by type and value.
+#[derive(Debug, Default)]
+struct Merged {
+    strings: ById,
+    bytes: ById,
+    tuples: ById,
+    others: FxHashMap<Constant, ObjectId>,
+}
+
+impl Merged {
+    fn get(&self, value: Constant) -> Option<ObjectId> {
+        match value {
+            Constant::Str(text) => self.strings.get(text.index()),
+            Constant::Bytes(bytes) => self.bytes.get(bytes.index()),
+            Constant::Tuple(items) => self.tuples.get(items.index()),
+            Constant::None
+            | Constant::Ellipsis
+            | Constant::Bool(_)
+            | Constant::Int(_)
+            | Constant::Big(_)
+            | Constant::Float(_)
+            | Constant::Complex(_)
+            | Constant::FrozenSet(_)
+            | Constant::Slice(_) => self.others.get(&value).copied(),
+        }
+    }
+
+    fn insert(&mut self, value: Constant, id: ObjectId) {
+        match value {
+            Constant::Str(text) => self.strings.insert(text.index(), id),
+            Constant::Bytes(bytes) => self.bytes.insert(bytes.index(), id),
+            Constant::Tuple(items) => self.tuples.insert(items.index(), id),
+            Constant::None
+            | Constant::Ellipsis
+            | Constant::Bool(_)
+            | Constant::Int(_)
+            | Constant::Big(_)
+            | Constant::Float(_)
+            | Constant::Complex(_)
+            | Constant::FrozenSet(_)
+            | Constant::Slice(_) => {
+                self.others.insert(value, id);
+            }
+        }
+    }
+}
+
 /// All objects of a compile.
 #[derive(Debug)]
 pub struct Heap {
     objects: Vec<Object>,
-    interned: FxHashMap<Sym, ObjectId>,
+    interned: ById,
     /// Strings that look like identifiers and were met as literals first.
     literals: FxHashSet<Sym>,
     /// Constants that the compiler made of names (`_Class__name`). Each use of such a name is another
@@ -94,7 +170,7 @@ pub struct Heap {
     /// The names of the program, which the parser interned; once they are asked for.
     names: Option<FxHashSet<Sym>>,
     /// Constants merged by type and value.
-    merged: FxHashMap<Constant, ObjectId>,
+    merged: Merged,
     /// Tuples with objects in them that are merged otherwise.
     merged_tuples: FxHashMap<Box<[Item]>, ObjectId>,
     /// Code objects by first line and name: the first of each, and the others.
@@ -175,13 +251,13 @@ impl Heap {
         let room = strings / 2;
         Heap {
             objects: Vec::with_capacity(room),
-            interned: FxHashMap::with_capacity_and_hasher(room, FxBuildHasher),
+            interned: ById::with_capacity(strings),
             literals: FxHashSet::default(),
             mangled_constants: FxHashSet::default(),
             has_mangled_constants: false,
             mangled: FxHashMap::default(),
             names: None,
-            merged: FxHashMap::with_capacity_and_hasher(strings, FxBuildHasher),
+            merged: Merged::default(),
             merged_tuples: FxHashMap::default(),
             codes: FxHashMap::default(),
             more_codes: FxHashMap::default(),
@@ -219,19 +295,18 @@ impl Heap {
 
     /// The interned string of a name.
     pub fn name(&mut self, text: Sym) -> ObjectId {
-        if let Some(&id) = self.interned.get(&text) {
+        if let Some(id) = self.interned.get(text.index()) {
             return id;
         }
         let id = self.add(Object::Str {
             text,
             interned: true,
         });
-        self.interned.insert(text, id);
+        self.interned.insert(text.index(), id);
         id
     }
 
     fn string(&mut self, text: Sym, origin: Origin, pool: &Pool) -> ObjectId {
-        let known = self.interned.contains_key(&text);
         match origin {
             Origin::Name => {
                 if looks_mangled(pool.text(text)) {
@@ -240,7 +315,7 @@ impl Heap {
                 }
                 self.name(text)
             }
-            Origin::Qualname if !known => self.name(text),
+            Origin::Qualname if self.interned.get(text.index()).is_none() => self.name(text),
             Origin::Computed if pool.text(text) == b"%" => self.add(Object::Str {
                 text,
                 interned: false,
@@ -262,7 +337,7 @@ impl Heap {
     /// The object of a constant: the one that an equal constant has already, or a new one. `origin`
     /// is that of the strings in it.
     pub fn constant(&mut self, value: Constant, origin: Origin, pool: &Pool) -> ObjectId {
-        if let Some(&id) = self.merged.get(&value) {
+        if let Some(id) = self.merged.get(value) {
             return id;
         }
         let items = |heap: &mut Heap, id| {
@@ -355,7 +430,7 @@ impl Heap {
         self.values
             .extend(names.iter().map(|&name| Constant::Str(name)));
         let value = pool.tuple_constant(&self.values);
-        if let Some(&id) = self.merged.get(&value) {
+        if let Some(id) = self.merged.get(value) {
             // CPython interns the strings of the tuple in place.
             let strings: Box<[ObjectId]> = names.iter().map(|&name| self.name(name)).collect();
             if let Some(object) = self.objects.get_mut(id.index()) {
@@ -385,11 +460,11 @@ impl Heap {
             }));
         let all_values = self.values.len() == items.len();
         let value = all_values.then(|| pool.tuple_constant(&self.values));
-        let known = match &value {
+        let known = match value {
             Some(value) => self.merged.get(value),
-            None => self.merged_tuples.get(items),
+            None => self.merged_tuples.get(items).copied(),
         };
-        if let Some(&id) = known {
+        if let Some(id) = known {
             return id;
         }
         let objects = items
@@ -402,8 +477,10 @@ impl Heap {
         let id = self.add(Object::Tuple(objects));
         match value {
             Some(value) => self.merged.insert(value, id),
-            None => self.merged_tuples.insert(items.into(), id),
-        };
+            None => {
+                self.merged_tuples.insert(items.into(), id);
+            }
+        }
         if self.has_mangled_constants {
             for &item in items {
                 if let Item::Value(value) = item {

@@ -120,13 +120,12 @@ impl Block {
         self.left_behind.truncate(left);
     }
 
-    /// Keeps the first instructions only. Those that moved to the front before this are still in
-    /// the slots behind, too.
-    pub fn truncate(&mut self, count: usize) {
-        let removed = self.instrs.get(count..).unwrap_or(&[]);
+    /// Notes the handlers of the instructions behind the first `count`, before so many are left.
+    /// What moves to the front then is still in the slots behind, too.
+    pub fn leave_behind(&mut self, count: usize) {
+        let slots = self.instrs.get(count..).unwrap_or(&[]);
         self.left_behind
-            .extend(removed.iter().rev().map(|instr| instr.except));
-        self.instrs.truncate(count);
+            .extend(slots.iter().rev().map(|instr| instr.except));
     }
 
     /// The last instruction.
@@ -155,6 +154,9 @@ impl Block {
     }
 }
 
+/// How many instructions of a large sequence are moved before their memory is given back.
+const PART: usize = 1 << 16;
+
 /// The index of the first instruction of a block that may have a target: only pushes of handlers
 /// have one and are not last.
 pub(super) fn first_with_target(instrs: &[CfgInstr], kinds: Kinds) -> usize {
@@ -175,6 +177,8 @@ pub struct Graph {
     block_of_instr: Vec<BlockIndex>,
     /// What the sequence that it was built from consists of.
     pub(super) kinds: Kinds,
+    /// Whether jumps were changed since the ways into each block were counted.
+    pub(super) flow_changed: bool,
     /// Scratch for traversals.
     pub(super) stack: Vec<BlockIndex>,
 }
@@ -263,8 +267,11 @@ impl Graph {
     }
 
     /// Cuts a sequence into blocks. `None` when a label is missing.
-    pub(super) fn build(&mut self, sequence: &Sequence) -> Option<()> {
+    pub(super) fn build(&mut self, sequence: &mut Sequence) -> Option<()> {
         self.used = 0;
+        // One form of so many instructions is enough.
+        let is_large = sequence.is_large();
+        let mut lengths = Vec::new();
         let mut kinds = Kinds::default();
         let instrs = sequence.instrs.as_slice();
         let mut block_of_instr = std::mem::take(&mut self.block_of_instr);
@@ -284,7 +291,11 @@ impl Graph {
         for (at, (instr, block)) in instrs.iter().zip(&mut block_of_instr).enumerate() {
             let is_target = *block != NONE;
             if ended || (is_target && (at > start || self[current].labelled)) {
-                self.fill(current, instrs.get(start..at)?);
+                if is_large {
+                    lengths.push(at - start);
+                } else {
+                    self.fill(current, instrs.get(start..at)?);
+                }
                 start = at;
                 let block = self.new_block();
                 self[current].next = block;
@@ -296,17 +307,24 @@ impl Graph {
             }
             ended = instr.op.is_terminator();
         }
-        self.fill(current, instrs.get(start..)?);
+        if is_large {
+            lengths.push(instrs.len() - start);
+            self.fill_from_end(sequence, &lengths)?;
+        } else {
+            self.fill(current, instrs.get(start..)?);
+        }
         for block in self.blocks.get_mut(..self.used)? {
             let first = first_with_target(&block.instrs, kinds);
             for instr in block.instrs.iter_mut().skip(first) {
                 if instr.op.has_target() {
-                    let target = sequence.position(instr.arg)?;
+                    let target = sequence.place_of(instr.arg)?;
                     instr.target = *block_of_instr.get(target as usize)?;
                 }
             }
         }
-        self.block_of_instr = block_of_instr;
+        if !is_large {
+            self.block_of_instr = block_of_instr;
+        }
         Some(())
     }
 
@@ -317,20 +335,32 @@ impl Graph {
         self[at].instrs.extend(made);
     }
 
+    /// Moves the instructions of a sequence into the blocks, which have so many each. The last go
+    /// first, so that the sequence can give memory back meanwhile.
+    fn fill_from_end(&mut self, sequence: &mut Sequence, lengths: &[usize]) -> Option<()> {
+        let instrs = &mut sequence.instrs;
+        for (block, &length) in self.blocks.iter_mut().zip(lengths).rev() {
+            block.instrs.reserve_exact(length);
+            let mut left = length;
+            while left > 0 {
+                let part = left.min(PART);
+                let kept = instrs.len().checked_sub(part)?;
+                let moved = instrs.drain(kept..).rev();
+                let moved = moved.map(|instr| CfgInstr::new(instr.op, instr.arg, instr.loc));
+                block.instrs.extend(moved);
+                if instrs.capacity() - kept >= PART {
+                    instrs.shrink_to_fit();
+                }
+                left -= part;
+            }
+            block.instrs.reverse();
+        }
+        Some(())
+    }
+
     /// Takes a block's instructions out, for a visit that changes the graph; to be put back.
     pub(super) fn take_instrs(&mut self, at: BlockIndex) -> Vec<CfgInstr> {
         std::mem::take(&mut self[at].instrs)
-    }
-
-    /// `None` when an instruction that leaves its block is not the last one.
-    pub(super) fn check_terminators(&self) -> Option<()> {
-        for at in self.order() {
-            let (_, others) = self[at].instrs.split_last().unwrap_or((&NOTHING, &[]));
-            if others.iter().any(|instr| instr.op.is_terminator()) {
-                return None;
-            }
-        }
-        Some(())
     }
 
     /// Puts the blocks in a row, which replaces what is in `sequence`.
@@ -344,34 +374,85 @@ impl Graph {
             count += self[at].instrs.len() as u32;
         }
         sequence.clear();
+        if count as usize >= PART {
+            return self.write_from_end(sequence, &start_of, count as usize);
+        }
         sequence.instrs.reserve_exact(count as usize);
         let handled = self.kinds.handlers();
         if handled {
             sequence.handlers.reserve_exact(count as usize);
         }
         let (mut except, mut handler) = (NONE, Handler::NONE);
-        for at in self.order() {
-            for instr in &self[at].instrs {
+        let kinds = self.kinds;
+        let mut at = ENTRY;
+        while at != NONE {
+            let block = &self[at];
+            let start = sequence.instrs.len();
+            sequence
+                .instrs
+                .extend(block.instrs.iter().map(|instr| Instr {
+                    op: instr.op,
+                    arg: instr.arg,
+                    loc: instr.loc,
+                }));
+            // `NOT_TAKEN` may be behind a jump.
+            let first = first_with_target(&block.instrs, kinds).saturating_sub(1);
+            let written = sequence.instrs.get_mut(start + first..)?;
+            for (instr, written) in block.instrs.get(first..)?.iter().zip(written) {
+                if instr.op.has_target() {
+                    written.arg = *start_of.get(instr.target as usize)?;
+                }
+            }
+            if handled {
+                for run in block.instrs.chunk_by(|one, next| one.except == next.except) {
+                    let here = run.first().map_or(NONE, |instr| instr.except);
+                    if here != except {
+                        except = here;
+                        handler = self.handler(except, &start_of)?;
+                    }
+                    let length = sequence.handlers.len() + run.len();
+                    sequence.handlers.resize(length, handler);
+                }
+            }
+            at = block.next;
+        }
+        self.block_of_instr = start_of;
+        Some(())
+    }
+
+    /// As `write_sequence`, for so many instructions that blocks give their memory back meanwhile.
+    fn write_from_end(
+        &mut self,
+        sequence: &mut Sequence,
+        start_of: &[u32],
+        count: usize,
+    ) -> Option<()> {
+        let handled = self.kinds.handlers();
+        sequence.instrs.reserve_exact(count);
+        if handled {
+            sequence.handlers.reserve_exact(count);
+        }
+        let order: Vec<BlockIndex> = self.order().collect();
+        for at in order.into_iter().rev() {
+            let mut instrs = self.take_instrs(at);
+            while let Some(instr) = instrs.pop() {
                 let arg = if instr.op.has_target() {
                     *start_of.get(instr.target as usize)?
                 } else {
                     instr.arg
                 };
-                sequence.instrs.push(Instr {
-                    op: instr.op,
-                    arg,
-                    loc: instr.loc,
-                });
-                if instr.except != except {
-                    except = instr.except;
-                    handler = self.handler(except, &start_of)?;
-                }
+                sequence.push(instr.op, arg, instr.loc);
                 if handled {
+                    let handler = self.handler(instr.except, start_of)?;
                     sequence.handlers.push(handler);
+                }
+                if instrs.capacity() - instrs.len() >= PART {
+                    instrs.shrink_to_fit();
                 }
             }
         }
-        self.block_of_instr = start_of;
+        sequence.instrs.reverse();
+        sequence.handlers.reverse();
         Some(())
     }
 
@@ -387,14 +468,6 @@ impl Graph {
         })
     }
 }
-
-const NOTHING: CfgInstr = CfgInstr {
-    op: Op::Nop,
-    arg: 0,
-    loc: Loc::NONE,
-    target: NONE,
-    except: NONE,
-};
 
 /// One block after the other, with its marks and instructions.
 impl fmt::Display for Graph {

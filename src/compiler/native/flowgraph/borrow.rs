@@ -186,7 +186,7 @@ impl Run {
             Op::SetupCleanup | Op::SetupFinally | Op::SetupWith => {}
             op => {
                 let popped = op.popped(arg);
-                let pushed = i64::from(popped) + op.stack_effect(arg, false)?;
+                let pushed = i64::from(popped) + op.effect(arg)?;
                 self.pop_many(popped as usize);
                 for _ in 0..pushed {
                     self.push(at, NONE);

@@ -1,6 +1,6 @@
 //! Constants: what is known about a loaded constant, tuples of constants (3.13), unused constants.
 
-use super::block::{BlockIndex, CfgInstr, Graph};
+use super::block::{BlockIndex, CfgInstr, ENTRY, Graph};
 use super::fold::Constants;
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::constant::Item;
@@ -21,7 +21,8 @@ impl Graph {
     /// Simplifies what follows a loaded constant.
     pub(super) fn optimize_load_const(&mut self, consts: &mut Constants<'_>, rules: LoadRules) {
         self.for_each(|graph, at| {
-            load_const_in(&mut graph[at].instrs, consts, rules);
+            let changed = load_const_in(&mut graph[at].instrs, consts, rules);
+            graph.flow_changed |= changed;
         });
     }
 
@@ -60,6 +61,9 @@ impl Graph {
     /// the docstring.
     pub(super) fn remove_unused_consts(&mut self, consts: &mut Vec<Item>) {
         if consts.is_empty() {
+            return;
+        }
+        if consts.len() <= 64 && self.uses_all(consts.len()) {
             return;
         }
         let mut new_index = vec![NONE; consts.len()];
@@ -104,6 +108,24 @@ impl Graph {
     }
 }
 
+impl Graph {
+    /// Whether each of up to 64 constants but the first is loaded.
+    fn uses_all(&self, count: usize) -> bool {
+        let mut unused = u64::MAX >> (64 - count) & !1;
+        let mut at = ENTRY;
+        while at != NONE && unused != 0 {
+            let block = &self[at];
+            for instr in &block.instrs {
+                if instr.op.has_const() && instr.arg < 64 {
+                    unused &= !(1 << instr.arg);
+                }
+            }
+            at = block.next;
+        }
+        unused == 0
+    }
+}
+
 /// The truth value of what an instruction loads: code objects are true, and so is NaN.
 fn truth(load: &CfgInstr, consts: &Constants<'_>) -> bool {
     consts
@@ -111,11 +133,23 @@ fn truth(load: &CfgInstr, consts: &Constants<'_>) -> bool {
         .is_none_or(|value| is_true(consts.pool, value))
 }
 
-fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: LoadRules) {
+/// Whether a jump was decided.
+fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: LoadRules) -> bool {
+    let mut decided = false;
     // The constant on top of the stack, also behind copies of it.
     let mut top: Option<CfgInstr> = None;
     let mut index = 0;
-    while let Some(instr) = instrs.get_mut(index) {
+    loop {
+        if top.is_none() {
+            let rest = instrs.get(index..).unwrap_or(&[]);
+            match rest.iter().position(|instr| instr.op.loads_value()) {
+                Some(found) => index += found,
+                None => break,
+            }
+        }
+        let Some(instr) = instrs.get_mut(index) else {
+            break;
+        };
         if rules.small_ints {
             consts.shorten(instr);
         }
@@ -140,6 +174,7 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: Loa
                 if matches!(next.op, Op::PopJumpIfFalse | Op::PopJumpIfTrue) {
                     load.clear();
                 }
+                decided = true;
                 let if_true = matches!(next.op, Op::PopJumpIfTrue | Op::JumpIfTrue);
                 if truth(&constant, consts) == if_true {
                     next.op = Op::Jump;
@@ -165,6 +200,7 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: Loa
             _ => {}
         }
     }
+    decided
 }
 
 /// `None`, `IS_OP`, conditional jump becomes one jump.

@@ -51,8 +51,12 @@ impl Graph {
 
     /// Counts the ways into each block and empties the blocks that cannot be reached.
     pub(super) fn remove_unreachable(&mut self) {
-        self.for_each(|graph, at| graph[at].predecessors = 0);
-        self.start_traversal();
+        self.flow_changed = false;
+        self.for_each(|graph, at| {
+            graph[at].predecessors = 0;
+            graph[at].visited = false;
+        });
+        self.stack.clear();
         self[ENTRY].predecessors = 1;
         self.visit_once(ENTRY);
         while let Some(at) = self.stack.pop() {
@@ -60,6 +64,15 @@ impl Graph {
             if next != NONE && self[at].falls_through() {
                 self.visit_once(next);
                 self[next].predecessors += 1;
+            }
+            if !self.kinds.handlers() {
+                if let Some(&last) = self[at].last()
+                    && last.op.has_target()
+                {
+                    self.visit_once(last.target);
+                    self[last.target].predecessors += 1;
+                }
+                continue;
             }
             let instrs = self.take_instrs(at);
             let first = first_with_target(&instrs, self.kinds);

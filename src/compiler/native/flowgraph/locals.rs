@@ -44,14 +44,15 @@ impl Graph {
         let mut instrs = self.take_instrs(at);
         // The handler that knows all of the mask.
         let mut told = NONE;
+        let handled = self.kinds.handlers();
         for instr in &mut instrs {
-            if instr.except != told {
+            if handled && instr.except != told {
                 told = instr.except;
                 if told != NONE {
                     self.add_unsafe(told, mask);
                 }
             }
-            if instr.arg as usize >= TRACKED {
+            if !instr.op.sets_local_state() || instr.arg as usize >= TRACKED {
                 continue;
             }
             let bit = 1u64 << instr.arg;

@@ -127,12 +127,10 @@ fn improve(
         return_const: !is_314,
     };
     graph.build(sequence).ok_or_else(broken)?;
-    sequence.release_if_large();
     graph.mark_except_handlers();
     graph.label_exception_targets();
     graph.check("label_exception_targets")?;
 
-    graph.check_terminators().ok_or_else(broken)?;
     graph.inline_small_exit_blocks();
     graph.remove_unreachable();
     graph.check("inline_small_exit_blocks")?;
@@ -142,7 +140,9 @@ fn improve(
     graph.optimize_blocks(consts, is_314)?;
     graph.check("optimize_blocks")?;
     graph.remove_redundant_nops_and_pairs();
-    graph.remove_unreachable();
+    if graph.flow_changed {
+        graph.remove_unreachable();
+    }
     graph.remove_redundant_nops_and_jumps().ok_or_else(broken)?;
     graph.check("remove_redundant_nops_and_jumps")?;
 

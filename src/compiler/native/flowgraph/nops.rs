@@ -4,12 +4,64 @@ use super::block::{BlockIndex, CfgInstr, Graph};
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
 
+/// The argument of a `NOP` that is about to go.
+const GOES: u32 = u32::MAX;
+
+/// Marks the `NOP`s that no line needs, `first` being the first of all. `line_after`: the line of
+/// what follows the block, if something does. Returns how many
+/// go and how many stay.
+fn mark_nops(instrs: &mut [CfgInstr], first: usize, line_after: Option<i32>) -> (usize, usize) {
+    let (mut marked, mut left) = (0, 0);
+    let mut index = first;
+    let line_at = |instrs: &[CfgInstr], at: Option<usize>| {
+        let instr = at.and_then(|at| instrs.get(at));
+        instr.map_or(-1, |instr| instr.loc.line)
+    };
+    // The line of the nearest instruction before that stays.
+    let mut line_before = line_at(instrs, first.checked_sub(1));
+    while let Some([nop, rest @ ..]) = instrs.get_mut(index..) {
+        let line = nop.loc.line;
+        let is_needed = line >= 0
+            && line != line_before
+            && match rest.first_mut() {
+                Some(next) if next.loc.line < 0 => {
+                    next.loc = nop.loc;
+                    false
+                }
+                Some(next) => next.loc.line != line,
+                None => line_after != Some(line),
+            };
+        if is_needed {
+            line_before = line;
+            left += 1;
+        } else {
+            nop.arg = GOES;
+            marked += 1;
+        }
+        let Some(between) = rest.iter().position(|instr| instr.op == Op::Nop) else {
+            break;
+        };
+        index += 1 + between;
+        if between > 0 {
+            line_before = line_at(instrs, Some(index - 1));
+        }
+    }
+    (marked, left)
+}
+
 impl Graph {
     /// Removes the `NOP`s of a block that no line needs. Returns how many.
+    #[inline]
     fn remove_redundant_nops_of(&mut self, at: BlockIndex) -> usize {
-        if !self[at].nops {
-            return 0;
+        if self[at].nops {
+            self.search_nops_of(at)
+        } else {
+            0
         }
+    }
+
+    #[inline(never)]
+    fn search_nops_of(&mut self, at: BlockIndex) -> usize {
         let is_nop = |instr: &CfgInstr| instr.op == Op::Nop;
         let Some(first) = self[at].instrs.iter().position(is_nop) else {
             self[at].nops = false;
@@ -26,43 +78,19 @@ impl Graph {
                 .find(|instr| !(instr.op == Op::Nop && instr.loc.line < 0));
             Some(found.map_or(-1, |instr| instr.loc.line))
         };
-        let instrs = &mut self[at].instrs;
-        let count = instrs.len();
-        let mut kept = first;
-        let mut nops = false;
-        let before = first.checked_sub(1).and_then(|before| instrs.get(before));
-        let mut line_before = before.map_or(-1, |instr| instr.loc.line);
-        for index in first..count {
-            let Some(&instr) = instrs.get(index) else {
-                break;
-            };
-            let line = instr.loc.line;
-            if instr.op == Op::Nop {
-                if line < 0 || line == line_before {
-                    continue;
-                }
-                if let Some(next) = instrs.get_mut(index + 1) {
-                    if next.loc.line == line {
-                        continue;
-                    }
-                    if next.loc.line < 0 {
-                        next.loc = instr.loc;
-                        continue;
-                    }
-                } else if line_after == Some(line) {
-                    continue;
-                }
-                nops = true;
+        let handled = self.kinds.handlers();
+        let block = &mut self[at];
+        let (removed, left) = mark_nops(&mut block.instrs, first, line_after);
+        block.nops = left > 0;
+        if removed > 0 {
+            if handled {
+                block.leave_behind(block.instrs.len() - removed);
             }
-            if let Some(slot) = instrs.get_mut(kept) {
-                *slot = instr;
-            }
-            kept += 1;
-            line_before = line;
+            block
+                .instrs
+                .retain(|instr| instr.op != Op::Nop || instr.arg != GOES);
         }
-        self[at].truncate(kept);
-        self[at].nops = nops;
-        count - kept
+        removed
     }
 
     /// Removes the `NOP`s that no line needs. Returns how many.
@@ -84,11 +112,17 @@ impl Graph {
                     before = None;
                 }
                 let mut instrs = graph.take_instrs(at);
-                for index in 0..instrs.len() {
-                    let previous = before.replace((at, index));
-                    if instrs.get(index).is_none_or(|instr| instr.op != Op::PopTop) {
-                        continue;
-                    }
+                let mut index = 0;
+                while let Some(found) = instrs
+                    .get(index..)
+                    .and_then(|rest| rest.iter().position(|instr| instr.op == Op::PopTop))
+                {
+                    index += found + 1;
+                    let pop = index - 1;
+                    let previous = match pop.checked_sub(1) {
+                        Some(place) => Some((at, place)),
+                        None => before,
+                    };
                     let load = match previous {
                         Some((block, place)) if block == at => instrs.get_mut(place),
                         Some((block, place)) => graph[block].instrs.get_mut(place),
@@ -99,7 +133,7 @@ impl Graph {
                             || (load.op == Op::Copy && load.arg == 1))
                     {
                         load.clear();
-                        if let Some(pop) = instrs.get_mut(index) {
+                        if let Some(pop) = instrs.get_mut(pop) {
                             pop.clear();
                         }
                         if let Some((block, _)) = previous {
@@ -108,6 +142,9 @@ impl Graph {
                         graph[at].nops = true;
                         done = false;
                     }
+                }
+                if let Some(last) = instrs.len().checked_sub(1) {
+                    before = Some((at, last));
                 }
                 graph[at].instrs = instrs;
                 let jumps = before.is_some_and(|(block, place)| {

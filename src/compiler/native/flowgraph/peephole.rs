@@ -16,7 +16,9 @@ impl Graph {
         self.for_each(|graph, at| {
             if result.is_ok() {
                 result = graph.optimize_block(at, consts, folds);
-                graph.optimize_swaps(at);
+                if graph.kinds.swaps() {
+                    graph.optimize_swaps(at);
+                }
             }
         });
         result
@@ -29,7 +31,14 @@ impl Graph {
         folds: bool,
     ) -> Pass<()> {
         let mut index = 0;
-        while let Some(&instr) = self[at].instrs.get(index) {
+        while let Some(found) = self[at].instrs.get(index..).and_then(|rest| {
+            rest.iter()
+                .position(|instr| instr.op.may_be_rewritten(folds))
+        }) {
+            index += found;
+            let Some(&instr) = self[at].instrs.get(index) else {
+                break;
+            };
             if instr.op.is_jump() {
                 if !self.thread_jump(at, instr) {
                     index += 1;
@@ -70,6 +79,7 @@ impl Graph {
             | (Op::JumpIfFalse, Op::Jump | Op::JumpIfFalse)
             | (Op::JumpIfTrue, Op::Jump | Op::JumpIfTrue) => jump.op,
             (Op::JumpIfFalse, Op::JumpIfTrue) | (Op::JumpIfTrue, Op::JumpIfFalse) => {
+                self.flow_changed = true;
                 return self.skip_opposite_test(at, jump.target);
             }
             (Op::Jump | Op::JumpNoInterrupt, Op::Jump) => Op::Jump,
@@ -79,6 +89,7 @@ impl Graph {
         if jump.target == second.target {
             return false;
         }
+        self.flow_changed = true;
         let instrs = &mut self[at].instrs;
         if let Some(last) = instrs.last_mut() {
             // Stays for its line; goes later if that is not needed.

@@ -17,7 +17,7 @@ impl Graph {
             let instrs = self.take_instrs(at);
             for instr in &instrs {
                 let unknown = || Stop::unsure("internal: an instruction without stack effect");
-                let effect = instr.op.stack_effect(instr.arg, false);
+                let effect = instr.op.effect(instr.arg);
                 let after = depth + effect.ok_or_else(unknown)?;
                 if after < 0 {
                     return Err(Stop::unsure("internal: stack underflow"));

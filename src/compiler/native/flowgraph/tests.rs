@@ -406,7 +406,7 @@ fn a_broken_graph_is_refused() {
 fn the_check_says_what_is_wrong() {
     let complaint = |text: &str| {
         let mut graph = Graph::new();
-        graph.build(&parse(text)).unwrap();
+        graph.build(&mut parse(text)).unwrap();
         graph.verify().unwrap_err()
     };
     assert!(complaint("LOAD_FAST 0").contains("the text ends"));

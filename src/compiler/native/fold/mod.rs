@@ -16,12 +16,11 @@ use crate::compiler::native::ast::{
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::Future;
+use crate::compiler::native::recursion;
 use crate::pyc::{Level, Target};
 use constant::{Folded, Rules};
 
 const MAX_DEPTH: u32 = 3000;
-const RED_ZONE: usize = 256 * 1024;
-const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 
 /// Optimizes a module's tree in place.
 pub fn fold(
@@ -66,8 +65,9 @@ impl Folder<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop::unsure("the program nests too deeply"));
         }
+        let depth = self.depth;
         self.depth += 1;
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
+        let result = recursion::at_depth(depth, || level(self));
         self.depth -= 1;
         result
     }

@@ -15,6 +15,8 @@ mod unicode_alias;
 
 use crate::compiler::native::ast::{Ast, ExprId, ExprList, Pool, StmtId, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
+use crate::compiler::native::parse::Module;
+use crate::compiler::native::recursion;
 use crate::pyc::Target;
 use lines::Lines;
 use ruff_python_ast as ruff;
@@ -31,13 +33,9 @@ const MAX_NEST: u32 = 1000;
 /// How many `elif` may follow each other; CPython's parser ends at 5,965.
 const MAX_ELIFS: usize = 2000;
 
-/// The stack that one level may need.
-const RED_ZONE: usize = 256 * 1024;
-/// How much stack is added when it runs out.
-const STACK_SEGMENT: usize = 4 * 1024 * 1024;
-
-/// Lowers a module. `source` is the text that was parsed.
-pub fn lower(source: &str, module: &ruff::ModModule, target: Target, pool: &mut Pool) -> Pass<Ast> {
+/// Lowers a module, of which each statement is freed before the next. `source` is the text that was
+/// parsed.
+pub fn lower(source: &str, mut module: Module, target: Target, pool: &mut Pool) -> Pass<Ast> {
     let mut lowering = Lowering {
         source,
         lines: Lines::new(source),
@@ -50,8 +48,11 @@ pub fn lower(source: &str, module: &ruff::ModModule, target: Target, pool: &mut 
         expr_stack: Vec::new(),
         stmt_stack: Vec::new(),
     };
-    let (body, _) = lowering.suite(&module.body)?;
-    lowering.ast.body = body;
+    while let Some(lowered) = module.visit_next(|stmt| lowering.stmt(stmt)) {
+        let (id, _) = lowered?;
+        lowering.stmt_stack.push(id);
+    }
+    lowering.ast.body = lowering.ast.list(&lowering.stmt_stack)?;
     Ok(lowering.ast)
 }
 
@@ -104,8 +105,9 @@ impl Lowering<'_, '_> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop::unsure("the program nests too deeply"));
         }
+        let depth = self.depth;
         self.depth += 1;
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
+        let result = recursion::at_depth(depth, || level(self));
         self.depth -= 1;
         result
     }

@@ -31,7 +31,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A statement and the offset behind its last token.
-    fn stmt(&mut self, stmt: &ruff::Stmt) -> Pass<(StmtId, TextSize)> {
+    pub(super) fn stmt(&mut self, stmt: &ruff::Stmt) -> Pass<(StmtId, TextSize)> {
         let range = stmt.range();
         let (kind, range) = match stmt {
             ruff::Stmt::FunctionDef(_)

@@ -49,6 +49,43 @@ const EVAL_BREAKS: &[Op] = &[
 const UNBINDS: &[Op] = &[Op::DeleteFast, Op::LoadFastAndClear, Op::StoreFastMaybeNull];
 /// Pseudo instructions that become others in place.
 const RENAMED: &[Op] = &[Op::LoadClosure, Op::StoreFastMaybeNull];
+/// Instructions after which a fast local is bound or unbound, whatever it was before.
+const LOCAL_STATES: &[Op] = &[
+    Op::DeleteFast,
+    Op::LoadFastAndClear,
+    Op::StoreFastMaybeNull,
+    Op::StoreFast,
+    Op::LoadFastCheck,
+    Op::LoadFast,
+];
+const VALUE_LOADS: &[Op] = &[Op::LoadConst, Op::LoadSmallInt];
+/// What a rewrite of a few instructions begins with.
+const REWRITES: &[Op] = &[
+    Op::BuildTuple,
+    Op::StoreFast,
+    Op::LoadGlobal,
+    Op::CompareOp,
+    Op::ContainsOp,
+    Op::IsOp,
+    Op::ToBool,
+    Op::UnaryNot,
+    Op::Swap,
+];
+/// What becomes a constant if its operands are some (3.14).
+const FOLDS: &[Op] = &[
+    Op::BuildTuple,
+    Op::BuildList,
+    Op::BuildSet,
+    Op::UnaryNot,
+    Op::UnaryInvert,
+    Op::UnaryNegative,
+    Op::BinaryOp,
+    Op::CallIntrinsic1,
+    Op::ListAppend,
+    Op::SetAdd,
+];
+/// Swaps, and what may become one.
+const SWAPS: &[Op] = &[Op::Swap, Op::BuildTuple];
 
 const JUMP: u16 = 1;
 const UNCONDITIONAL_JUMP: u16 = 2;
@@ -60,6 +97,11 @@ const BLOCK_POP: u16 = 64;
 const UNBIND: u16 = 128;
 const RENAME: u16 = 256;
 const FAST_LOCAL: u16 = 512;
+const LOCAL_STATE: u16 = 1 << 10;
+const VALUE_LOAD: u16 = 1 << 11;
+const REWRITE: u16 = 1 << 12;
+const FOLD: u16 = 1 << 13;
+const SWAP: u16 = 1 << 14;
 
 static CLASSES: [u16; 256] = {
     let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
@@ -71,6 +113,11 @@ static CLASSES: [u16; 256] = {
     let table = mark(table, BLOCK_PUSHES, BLOCK_PUSH);
     let table = mark(table, SCOPE_EXITS, SCOPE_EXIT);
     let table = mark(table, CONST_LOADS, CONST_LOAD);
+    let table = mark(table, LOCAL_STATES, LOCAL_STATE);
+    let table = mark(table, VALUE_LOADS, VALUE_LOAD);
+    let table = mark(table, REWRITES, REWRITE);
+    let table = mark(table, FOLDS, FOLD);
+    let table = mark(table, SWAPS, SWAP);
     mark(table, EVAL_BREAKS, EVAL_BREAK)
 };
 
@@ -107,6 +154,11 @@ impl Kinds {
     /// Whether fast locals are loaded or stored by the plain instructions.
     pub fn fast_locals(self) -> bool {
         self.0 & FAST_LOCAL != 0
+    }
+
+    /// Whether there may be swaps.
+    pub fn swaps(self) -> bool {
+        self.0 & SWAP != 0
     }
 
     /// Whether there are pseudo instructions that are replaced before assembly, except jumps.
@@ -163,6 +215,22 @@ impl Op {
     /// Whether the argument is an index into the constants.
     pub fn has_const(self) -> bool {
         self.is_any(CONST_LOAD)
+    }
+
+    /// Whether a fast local is surely bound or unbound behind it.
+    pub fn sets_local_state(self) -> bool {
+        self.is_any(LOCAL_STATE)
+    }
+
+    /// Whether it loads a constant, also a small integer.
+    pub fn loads_value(self) -> bool {
+        self.is_any(VALUE_LOAD)
+    }
+
+    /// Whether the rewrites of a block have to look at it: jumps, what pairs begin with, and with
+    /// `folds` what may be folded on the graph.
+    pub fn may_be_rewritten(self, folds: bool) -> bool {
+        self.is_any(JUMP | REWRITE | if folds { FOLD } else { 0 })
     }
 
     /// Whether signals and other threads are looked after at this instruction.

@@ -1,16 +1,51 @@
 //! Stack effects.
 
-use super::Op;
+use super::{Op, table};
+
+/// The effects in the normal flow of the instructions whose effect does not depend on the argument;
+/// [`BY_ARGUMENT`] for the others.
+#[allow(clippy::indexing_slicing)] // Only while the program is built.
+static FIXED: [i8; 256] = {
+    let mut effects = [BY_ARGUMENT; 256];
+    let mut at = 0;
+    while at < table::ALL.len() {
+        let op = table::ALL[at];
+        if let Some(effect) = op.stack_effect(0, false)
+            && is_effect(effect, op.stack_effect(1, false))
+            && is_effect(effect, op.stack_effect(2, false))
+            && is_effect(effect, op.stack_effect(3, false))
+            && is_effect(effect, op.stack_effect(0x100, false))
+        {
+            effects[op as usize] = effect as i8;
+        }
+        at += 1;
+    }
+    effects
+};
+const BY_ARGUMENT: i8 = i8::MIN;
+
+const fn is_effect(effect: i64, other: Option<i64>) -> bool {
+    matches!(other, Some(other) if other == effect)
+}
 
 impl Op {
+    /// As [`Op::stack_effect`] in the normal flow.
+    #[allow(clippy::indexing_slicing)] // An opcode is one byte.
+    pub fn effect(self, arg: u32) -> Option<i64> {
+        match FIXED[self as u8 as usize] {
+            BY_ARGUMENT => self.stack_effect(arg, false),
+            effect => Some(i64::from(effect)),
+        }
+    }
+
     /// By how much the instruction changes the stack's depth, in the normal flow or (`jump`) when
     /// it goes to its target. `None` for an instruction that a code generator never emits.
-    pub fn stack_effect(self, arg: u32, jump: bool) -> Option<i64> {
-        let arg = i64::from(arg);
+    pub const fn stack_effect(self, arg: u32, jump: bool) -> Option<i64> {
+        let arg = arg as i64;
         let low_bit = arg & 1;
         Some(match self {
-            Op::SetupFinally | Op::SetupWith => i64::from(jump),
-            Op::SetupCleanup => 2 * i64::from(jump),
+            Op::SetupFinally | Op::SetupWith => jump as i64,
+            Op::SetupCleanup => 2 * jump as i64,
 
             Op::AnnotationsPlaceholder
             | Op::Cache

@@ -8,13 +8,12 @@ use super::scope::{Block, BlockId, BlockKey, BlockKind, ComprehensionKind, Flags
 use crate::compiler::native::ast::{Ast, Pool, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::Future;
+use crate::compiler::native::recursion;
 use crate::pyc::Target;
 use rustc_hash::FxHashMap;
 
 /// How deep statements and expressions may nest.
 const MAX_DEPTH: u32 = 3000;
-const RED_ZONE: usize = 256 * 1024;
-const STACK_SEGMENT: usize = 4 * 1024 * 1024;
 
 /// What is known of a block only while it is built.
 #[derive(Default)]
@@ -164,8 +163,9 @@ impl Builder<'_> {
         if self.depth >= MAX_DEPTH {
             return Err(Stop::unsure("the program nests too deeply"));
         }
+        let depth = self.depth;
         self.depth += 1;
-        let result = stacker::maybe_grow(RED_ZONE, STACK_SEGMENT, || level(self));
+        let result = recursion::at_depth(depth, || level(self));
         self.depth -= 1;
         result
     }

@@ -5,12 +5,16 @@ use crate::compiler::native::ast::{Pool, Sym};
 
 /// A name as the class named `private` spells it.
 pub fn mangle(pool: &mut Pool, private: Option<Sym>, name: Sym) -> Sym {
-    let Some(class) = private else {
-        return name;
-    };
+    match private {
+        Some(class) if pool.is_private(name) => mangle_private(pool, class, name),
+        _ => name,
+    }
+}
+
+#[inline(never)]
+fn mangle_private(pool: &mut Pool, class: Sym, name: Sym) -> Sym {
     let text = pool.text(name);
-    let dunder = text.ends_with(b"__");
-    if !text.starts_with(b"__") || dunder || text.contains(&b'.') {
+    if text.ends_with(b"__") || text.contains(&b'.') {
         return name;
     }
     let class = pool.text(class);

@@ -288,6 +288,14 @@ impl SymbolTable {
         &self.blocks[id.0 as usize]
     }
 
+    /// The module's own block alone.
+    pub fn without_inner_blocks(mut self) -> SymbolTable {
+        self.blocks.truncate(1);
+        self.blocks.shrink_to_fit();
+        self.by_key = FxHashMap::default();
+        self
+    }
+
     /// Every block, the module first.
     pub fn blocks(&self) -> &[Block] {
         &self.blocks
