@@ -27,35 +27,55 @@ const MAX_OPEN_TOKENS: usize = 128 * 1024;
 const FREE_LEVEL: usize = 512;
 
 /// How many statements are freed together.
-const FREED_TOGETHER: usize = 4096;
+pub const FREED_TOGETHER: usize = 4096;
 
 /// A parsed module. Freeing it needs stack in proportion to its nesting, which is provided.
 pub struct Module {
     statements: Option<<ruff::Suite as IntoIterator>::IntoIter>,
-    /// Those that were done with, but for the last.
-    done: Vec<ruff::Stmt>,
     /// A bound of the nesting.
     nesting: usize,
 }
 
 impl Module {
-    /// Takes the next statement of the module for as long as `visit` runs, then frees it, now or
-    /// with some more. `None` behind the last.
-    pub fn visit_next<T>(&mut self, visit: impl FnOnce(&ruff::Stmt) -> T) -> Option<T> {
-        let statement = self.statements.as_mut()?.next()?;
-        let result = visit(&statement);
-        self.done.push(statement);
-        if self.done.len() >= FREED_TOGETHER {
-            free(std::mem::take(&mut self.done), self.nesting);
+    /// Takes the next statement of the module out; its end is in [`Discarded`].
+    pub fn next_statement(&mut self) -> Option<ruff::Stmt> {
+        self.statements.as_mut()?.next()
+    }
+
+    /// A place for statements of this module that were done with.
+    pub fn discarded(&self) -> Discarded {
+        Discarded {
+            statements: Vec::new(),
+            nesting: self.nesting,
         }
-        Some(result)
     }
 }
 
 impl Drop for Module {
     fn drop(&mut self) {
-        let left = (self.statements.take(), std::mem::take(&mut self.done));
-        free(left, self.nesting);
+        free(self.statements.take(), self.nesting);
+    }
+}
+
+/// Statements that were done with. They are freed many at once, with the stack that this needs.
+pub struct Discarded {
+    statements: Vec<ruff::Stmt>,
+    nesting: usize,
+}
+
+impl Discarded {
+    /// Adds a statement.
+    pub fn push(&mut self, statement: ruff::Stmt) {
+        self.statements.push(statement);
+        if self.statements.len() >= FREED_TOGETHER {
+            free(std::mem::take(&mut self.statements), self.nesting);
+        }
+    }
+}
+
+impl Drop for Discarded {
+    fn drop(&mut self) {
+        free(std::mem::take(&mut self.statements), self.nesting);
     }
 }
 
@@ -95,7 +115,6 @@ pub fn parse(source: &str, target: Target) -> Pass<Module> {
         .ok_or_else(|| Stop::unsure("the source is no module"))?;
     let module = Module {
         statements: Some(parsed.into_syntax().body.into_iter()),
-        done: Vec::new(),
         nesting,
     };
     limits.map(|()| module)

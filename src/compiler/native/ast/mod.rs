@@ -12,6 +12,7 @@ mod expr;
 mod id;
 mod pool;
 mod stmt;
+mod table;
 
 pub use dump::dump;
 pub use dump_text::constant_text;
@@ -26,6 +27,8 @@ pub use stmt::{
     PatternId, PatternKind, PatternList, Stmt, StmtId, StmtKind, StmtList, Try, TypeParam,
     TypeParamId, TypeParamKind, TypeParamList, WithItem,
 };
+
+pub use table::{Table, hash_of};
 
 use crate::compiler::native::error::{Pass, Stop};
 

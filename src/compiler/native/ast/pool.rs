@@ -4,10 +4,9 @@
 //! type, same sign of zero, same NaN bits), and a [`Constant`] can be compared and hashed as a few
 //! integers. Python's `1 == True == 1.0` plays no part here.
 
+use super::table::{Table, hash_of};
 use hashbrown::HashTable;
 use num_bigint::BigInt;
-use rustc_hash::FxHasher;
-use std::hash::{Hash, Hasher};
 use std::num::NonZeroU32;
 
 /// An interned name or string. Equal symbols have equal text. The text is "generalized UTF-8", the
@@ -106,12 +105,6 @@ pub struct Pool {
 /// How many bytes of ordinary source have one new name or string.
 const BYTES_PER_STRING: usize = 64;
 
-fn hash_of<T: Hash + ?Sized>(value: &T) -> u64 {
-    let mut hasher = FxHasher::default();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
 /// The handle's number for an index. Memory runs out long before 4 billion values; past them all
 /// share the last number.
 fn number(index: usize) -> NonZeroU32 {
@@ -129,81 +122,6 @@ struct Spans {
     /// Where each string ends; it starts where the one before ends.
     ends: Vec<usize>,
     table: Table,
-}
-
-/// A place of a [`Table`].
-#[derive(Clone, Copy, Debug, Default)]
-struct Slot {
-    /// The hash.
-    hash: u32,
-    /// One more than the number of the value; 0 when the slot is free.
-    value: u32,
-}
-
-/// Numbers of values by their hash. A value is in the first free slot from the one of its hash on.
-#[derive(Debug, Default)]
-struct Table {
-    /// A power of two, of which at least a quarter is free; or none.
-    slots: Vec<Slot>,
-    count: usize,
-}
-
-impl Table {
-    /// A table with room for so many values.
-    fn with_capacity(count: usize) -> Table {
-        let mut table = Table::default();
-        table.resize((count + count / 3 + 1).next_power_of_two());
-        table
-    }
-
-    /// The number of the value with this hash for which `is_same` holds.
-    fn find(&self, hash: u32, is_same: impl Fn(usize) -> bool) -> Option<usize> {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
-        while let Some(slot) = self.slots.get(at)
-            && slot.value != 0
-        {
-            let value = slot.value as usize - 1;
-            if slot.hash == hash && is_same(value) {
-                return Some(value);
-            }
-            at = (at + 1) & mask;
-        }
-        None
-    }
-
-    /// Adds a value that is not there. Numbers above what fits are forgotten.
-    fn insert(&mut self, hash: u32, value: usize) {
-        if 4 * (self.count + 1) > 3 * self.slots.len() {
-            self.resize((2 * self.slots.len()).max(8));
-        }
-        let value = u32::try_from(value).ok().and_then(|at| at.checked_add(1));
-        if let Some(value) = value {
-            self.put(Slot { hash, value });
-            self.count += 1;
-        }
-    }
-
-    fn put(&mut self, new: Slot) {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = new.hash as usize & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if slot.value == 0 {
-                *slot = new;
-                return;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
-    fn resize(&mut self, size: usize) {
-        let slots = std::mem::replace(&mut self.slots, vec![Slot::default(); size]);
-        for slot in slots {
-            if slot.value != 0 {
-                self.put(slot);
-            }
-        }
-    }
 }
 
 /// The hash of a text. Those of up to 16 bytes, which most are, are two words.

@@ -81,7 +81,7 @@ impl Compiler<'_> {
         }
         self.op(Loc::NONE, Op::ReturnValue);
         if self.listing {
-            return Ok(self.finish_listing());
+            return self.finish_listing();
         }
         let code = std::mem::take(&mut self.unit.annotations_code);
         // Behind the module's RESUME.
@@ -123,6 +123,7 @@ impl Compiler<'_> {
         let pool = &mut *self.pool;
         let heap = &mut self.heap;
         let unit = &self.unit;
+        let bytecode = heap.keep(assembled.code)?;
         let exceptiontable = heap.bytes(&assembled.exceptiontable, pool);
         let linetable = heap.bytes(&assembled.linetable, pool);
         let names = heap.names(unit.names.keys(), pool);
@@ -134,14 +135,14 @@ impl Compiler<'_> {
             }
             None => heap.names(&variables, pool),
         };
-        let localspluskinds = heap.own_bytes(&kinds, pool);
+        let localspluskinds = heap.own_bytes(&kinds, pool)?;
         let code = CodeObject {
             argcount: unit.posonlyargcount + unit.argcount,
             posonlyargcount: unit.posonlyargcount,
             kwonlyargcount: unit.kwonlyargcount,
             stacksize: optimized.stack_depth.max(1),
             flags,
-            code: assembled.code,
+            code: bytecode,
             consts,
             names,
             localsplusnames,

@@ -2,7 +2,7 @@
 
 use std::hash::Hash;
 
-use rustc_hash::FxHashMap;
+use crate::compiler::native::ast::{Table, hash_of};
 
 /// Below this size a search is faster than a table.
 const SMALL: usize = 16;
@@ -11,14 +11,14 @@ const SMALL: usize = 16;
 #[derive(Clone, Debug)]
 pub(super) struct Indexed<K> {
     keys: Vec<K>,
-    places: FxHashMap<K, u32>,
+    places: Table,
 }
 
 impl<K> Default for Indexed<K> {
     fn default() -> Self {
         Indexed {
             keys: Vec::new(),
-            places: FxHashMap::default(),
+            places: Table::default(),
         }
     }
 }
@@ -38,7 +38,10 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
             let at = self.keys.iter().position(|&other| other == key)?;
             return Some(at as u32);
         }
-        self.places.get(&key).copied()
+        let is_same = |at: usize| self.keys.get(at) == Some(&key);
+        self.places
+            .find(hash_of(&key) as u32, is_same)
+            .map(|at| at as u32)
     }
 
     /// The number of a key, a new one if it is new.
@@ -49,9 +52,11 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
         let at = self.keys.len() as u32;
         self.keys.push(key);
         if self.keys.len() == SMALL + 1 {
-            self.places.extend(self.keys.iter().copied().zip(0..));
+            for (at, key) in self.keys.iter().enumerate() {
+                self.places.insert(hash_of(key) as u32, at);
+            }
         } else if self.keys.len() > SMALL {
-            self.places.insert(key, at);
+            self.places.insert(hash_of(&key) as u32, at as usize);
         }
         at
     }

@@ -55,7 +55,7 @@ fn text(unit: &Unit) -> String {
 
 impl Compiler<'_> {
     /// A code object in name only, equal to those with the same text.
-    pub(super) fn finish_listing(&mut self) -> Finished {
+    pub(super) fn finish_listing(&mut self) -> Pass<Finished> {
         let nothing = self.heap.names(&[], self.pool);
         let code = CodeObject {
             argcount: 0,
@@ -63,7 +63,7 @@ impl Compiler<'_> {
             kwonlyargcount: 0,
             stacksize: 0,
             flags: 0,
-            code: text(&self.unit).into_bytes(),
+            code: self.heap.keep(text(&self.unit).into_bytes())?,
             consts: nothing,
             names: nothing,
             localsplusnames: nothing,
@@ -74,10 +74,10 @@ impl Compiler<'_> {
             linetable: nothing,
             exceptiontable: nothing,
         };
-        Finished {
+        Ok(Finished {
             id: self.heap.code(code),
             freevars: self.unit.freevars.keys().to_vec(),
-        }
+        })
     }
 
     /// Gives the text of a code object that is left to the one around it.

@@ -6,6 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Item;
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
+use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::profile::Profile;
 
 /// The index of an object.
@@ -49,15 +50,26 @@ pub enum Object {
     },
     Bytes(BytesId),
     /// Bytes that are never merged.
-    OwnBytes(Box<[u8]>),
+    OwnBytes(Blob),
     Tuple(Box<[ObjectId]>),
     FrozenSet(Box<[ObjectId]>),
     Slice(Box<[ObjectId]>),
-    Code(Box<CodeObject>),
+    Code(CodeId),
 }
 
+/// Bytes in [`Heap::blob`].
+#[derive(Clone, Copy, Debug)]
+pub struct Blob {
+    start: u32,
+    len: u32,
+}
+
+/// The number of a code object in its heap.
+#[derive(Clone, Copy, Debug)]
+pub struct CodeId(u32);
+
 /// A code object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 #[allow(missing_docs)] // Named after CPython's `co_*`.
 pub struct CodeObject {
     pub argcount: u32,
@@ -65,7 +77,7 @@ pub struct CodeObject {
     pub kwonlyargcount: u32,
     pub stacksize: u32,
     pub flags: u32,
-    pub code: Vec<u8>,
+    pub code: Blob,
     pub consts: ObjectId,
     pub names: ObjectId,
     pub localsplusnames: ObjectId,
@@ -157,6 +169,9 @@ impl Merged {
 #[derive(Debug)]
 pub struct Heap {
     objects: Vec<Object>,
+    code_objects: Vec<CodeObject>,
+    /// The content of all [`Blob`]s, one behind the other.
+    blobs: Vec<u8>,
     interned: ById,
     /// Strings that look like identifiers and were met as literals first.
     literals: FxHashSet<Sym>,
@@ -251,6 +266,8 @@ impl Heap {
         let room = strings / 2;
         Heap {
             objects: Vec::with_capacity(room),
+            code_objects: Vec::new(),
+            blobs: Vec::with_capacity(8 * strings),
             interned: ById::with_capacity(strings),
             literals: FxHashSet::default(),
             mangled_constants: FxHashSet::default(),
@@ -275,6 +292,35 @@ impl Heap {
     #[allow(clippy::indexing_slicing)] // Ids are made by `add` of this heap only.
     pub fn get(&self, id: ObjectId) -> &Object {
         &self.objects[id.index()]
+    }
+
+    /// A code object.
+    #[allow(clippy::indexing_slicing)] // As in `get`.
+    pub fn code_object(&self, id: CodeId) -> &CodeObject {
+        &self.code_objects[id.0 as usize]
+    }
+
+    /// Keeps bytes that are never merged.
+    pub fn keep(&mut self, content: Vec<u8>) -> Pass<Blob> {
+        let start = self.blobs.len();
+        let fits = |size| u32::try_from(size).map_err(|_| Stop::unsure("4 GB of code"));
+        let blob = Blob {
+            start: fits(start)?,
+            len: fits(content.len())?,
+        };
+        if start == 0 && content.len() > self.blobs.capacity() {
+            self.blobs = content;
+        } else {
+            self.blobs.extend_from_slice(&content);
+        }
+        Ok(blob)
+    }
+
+    /// The bytes that were kept.
+    pub fn blob(&self, blob: Blob) -> &[u8] {
+        let start = blob.start as usize;
+        let bytes = self.blobs.get(start..start + blob.len as usize);
+        bytes.unwrap_or(&[])
     }
 
     fn add(&mut self, object: Object) -> ObjectId {
@@ -416,11 +462,12 @@ impl Heap {
     }
 
     /// A bytes object of its own; there is only one empty one.
-    pub fn own_bytes(&mut self, content: &[u8], pool: &mut Pool) -> ObjectId {
+    pub fn own_bytes(&mut self, content: &[u8], pool: &mut Pool) -> Pass<ObjectId> {
         if content.is_empty() {
-            return self.bytes(content, pool);
+            return Ok(self.bytes(content, pool));
         }
-        self.add(Object::OwnBytes(content.into()))
+        let blob = self.keep(content.to_vec())?;
+        Ok(self.add(Object::OwnBytes(blob)))
     }
 
     /// The tuple of names in a code object.
@@ -570,7 +617,7 @@ impl Heap {
             && one.kwonlyargcount == other.kwonlyargcount
             && one.flags == other.flags
             && one.firstlineno == other.firstlineno
-            && one.code == other.code
+            && self.blob(one.code) == self.blob(other.code)
             && one.consts == other.consts
             && one.names == other.names
             && self.same_names(one.localsplusnames, other.localsplusnames)
@@ -591,7 +638,7 @@ impl Heap {
     pub fn code(&mut self, code: CodeObject) -> ObjectId {
         let key = (code.firstlineno, code.name);
         let is_same = |id: ObjectId| match self.get(id) {
-            Object::Code(other) => self.same_code(other, &code),
+            Object::Code(other) => self.same_code(self.code_object(*other), &code),
             _ => false,
         };
         let first = self.codes.get(&key).copied();
@@ -600,7 +647,9 @@ impl Heap {
         if let Some(known) = first.into_iter().chain(others).find(|&id| is_same(id)) {
             return known;
         }
-        let id = self.add(Object::Code(Box::new(code)));
+        let number = CodeId(self.code_objects.len() as u32);
+        self.code_objects.push(code);
+        let id = self.add(Object::Code(number));
         if first.is_some() {
             self.more_codes.entry(key).or_default().push(id);
         } else {

@@ -75,16 +75,19 @@ fn count_owners(heap: &Heap, root: ObjectId) -> Vec<u32> {
             Object::Tuple(items) | Object::FrozenSet(items) | Object::Slice(items) => {
                 todo.extend_from_slice(items);
             }
-            Object::Code(code) => todo.extend([
-                code.consts,
-                code.names,
-                code.localsplusnames,
-                code.localspluskinds,
-                code.name,
-                code.qualname,
-                code.linetable,
-                code.exceptiontable,
-            ]),
+            Object::Code(code) => {
+                let code = heap.code_object(*code);
+                todo.extend([
+                    code.consts,
+                    code.names,
+                    code.localsplusnames,
+                    code.localspluskinds,
+                    code.name,
+                    code.qualname,
+                    code.linetable,
+                    code.exceptiontable,
+                ]);
+            }
             Object::None
             | Object::Ellipsis
             | Object::Bool(_)
@@ -242,7 +245,10 @@ impl Writer<'_> {
                 let pool = self.pool;
                 self.byte_string(pool.bytes(*id), flag);
             }
-            Object::OwnBytes(content) => self.byte_string(content, flag),
+            Object::OwnBytes(content) => {
+                let heap = self.heap;
+                self.byte_string(heap.blob(*content), flag);
+            }
             Object::Tuple(items) => {
                 if items.len() < 256 {
                     self.out.push(b')' | flag);
@@ -273,7 +279,10 @@ impl Writer<'_> {
                     self.object(item)?;
                 }
             }
-            Object::Code(code) => self.code(code, flag)?,
+            Object::Code(code) => {
+                let heap = self.heap;
+                self.code(heap.code_object(*code), flag)?;
+            }
         }
         Ok(())
     }
@@ -340,7 +349,8 @@ impl Writer<'_> {
         }
         // The code object keeps the bytes that marshal asks for, so they are always shared.
         self.count += 1;
-        self.byte_string(&code.code, FLAG_REF);
+        let heap = self.heap;
+        self.byte_string(heap.blob(code.code), FLAG_REF);
         self.object(code.consts)?;
         self.object(code.names)?;
         self.object(code.localsplusnames)?;

@@ -15,7 +15,7 @@ mod unicode_alias;
 
 use crate::compiler::native::ast::{Ast, ExprId, ExprList, Pool, StmtId, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
-use crate::compiler::native::parse::Module;
+use crate::compiler::native::parse::{Discarded, Module};
 use crate::compiler::native::recursion;
 use crate::pyc::Target;
 use lines::Lines;
@@ -47,8 +47,11 @@ pub fn lower(source: &str, mut module: Module, target: Target, pool: &mut Pool) 
         format_depth: 0,
         expr_stack: Vec::new(),
         stmt_stack: Vec::new(),
+        discarded: module.discarded(),
     };
-    while let Some(lowered) = module.visit_next(|stmt| lowering.stmt(stmt)) {
+    while let Some(mut stmt) = module.next_statement() {
+        let lowered = lowering.stmt(&mut stmt);
+        lowering.discarded.push(stmt);
         let (id, _) = lowered?;
         lowering.stmt_stack.push(id);
     }
@@ -71,6 +74,7 @@ struct Lowering<'s, 'p> {
     expr_stack: Vec<ExprId>,
     /// The same for statements.
     stmt_stack: Vec<StmtId>,
+    discarded: Discarded,
 }
 
 impl Lowering<'_, '_> {

@@ -7,20 +7,30 @@ use crate::compiler::native::ast::{
     WithItem,
 };
 use crate::compiler::native::error::{Pass, Stop};
+use crate::compiler::native::parse::FREED_TOGETHER;
 use ruff_python_ast as ruff;
 use ruff_text_size::{Ranged, TextRange, TextSize};
 
 impl Lowering<'_, '_> {
     /// A body, and where it ends: behind the `;` of its last statement, if that has one.
-    pub(super) fn suite(&mut self, body: &[ruff::Stmt]) -> Pass<(StmtList, TextSize)> {
+    pub(super) fn suite(&mut self, body: &mut [ruff::Stmt]) -> Pass<(StmtList, TextSize)> {
         let base = self.stmt_stack.len();
         let mut end = TextSize::default();
+        let is_long = body.len() > FREED_TOGETHER;
+        let ends_simply = body.last().is_some_and(is_simple);
         for stmt in body {
             let (id, stmt_end) = self.stmt(stmt)?;
             self.stmt_stack.push(id);
             end = stmt_end;
+            if is_long {
+                let nothing = ruff::Stmt::Pass(ruff::StmtPass {
+                    node_index: ruff::AtomicNodeIndex::NONE,
+                    range: TextRange::default(),
+                });
+                self.discarded.push(std::mem::replace(stmt, nothing));
+            }
         }
-        if body.last().is_some_and(is_simple) {
+        if ends_simply {
             end = self.end_with_semicolon(end);
         }
         let list = self
@@ -31,7 +41,7 @@ impl Lowering<'_, '_> {
     }
 
     /// A statement and the offset behind its last token.
-    pub(super) fn stmt(&mut self, stmt: &ruff::Stmt) -> Pass<(StmtId, TextSize)> {
+    pub(super) fn stmt(&mut self, stmt: &mut ruff::Stmt) -> Pass<(StmtId, TextSize)> {
         let range = stmt.range();
         let (kind, range) = match stmt {
             ruff::Stmt::FunctionDef(_)
@@ -138,16 +148,17 @@ impl Lowering<'_, '_> {
         Ok((id, range.end()))
     }
 
-    fn compound(&mut self, stmt: &ruff::Stmt) -> Pass<(StmtKind, TextRange)> {
-        let start = stmt.range().start();
+    fn compound(&mut self, stmt: &mut ruff::Stmt) -> Pass<(StmtKind, TextRange)> {
+        let range = stmt.range();
+        let start = range.start();
         let (kind, start, end) = match stmt {
             ruff::Stmt::FunctionDef(node) => return self.function(node),
             ruff::Stmt::ClassDef(node) => return self.class(node),
             ruff::Stmt::For(node) => {
                 let target = self.expr(&node.target)?;
                 let iter = self.expr(&node.iter)?;
-                let (body, body_end) = self.suite(&node.body)?;
-                let (orelse, end) = self.last_suite(&node.orelse, body_end)?;
+                let (body, body_end) = self.suite(&mut node.body)?;
+                let (orelse, end) = self.last_suite(&mut node.orelse, body_end)?;
                 let kind = StmtKind::For {
                     target,
                     iter,
@@ -159,8 +170,8 @@ impl Lowering<'_, '_> {
             }
             ruff::Stmt::While(node) => {
                 let test = self.expr(&node.test)?;
-                let (body, body_end) = self.suite(&node.body)?;
-                let (orelse, end) = self.last_suite(&node.orelse, body_end)?;
+                let (body, body_end) = self.suite(&mut node.body)?;
+                let (orelse, end) = self.last_suite(&mut node.orelse, body_end)?;
                 (StmtKind::While { test, body, orelse }, start, end)
             }
             ruff::Stmt::If(node) => {
@@ -175,7 +186,7 @@ impl Lowering<'_, '_> {
                     items.push(WithItem { context, vars });
                 }
                 let items = self.ast.list(&items)?;
-                let (body, end) = self.suite(&node.body)?;
+                let (body, end) = self.suite(&mut node.body)?;
                 let kind = StmtKind::With {
                     items,
                     body,
@@ -186,11 +197,11 @@ impl Lowering<'_, '_> {
             ruff::Stmt::Match(node) => {
                 let subject = self.expr(&node.subject)?;
                 let mut cases = Vec::with_capacity(node.cases.len());
-                let mut end = stmt.range().end();
-                for case in &node.cases {
+                let mut end = range.end();
+                for case in &mut node.cases {
                     let pattern = self.pattern(&case.pattern)?;
                     let guard = self.opt_expr(case.guard.as_deref())?;
-                    let (body, body_end) = self.suite(&case.body)?;
+                    let (body, body_end) = self.suite(&mut case.body)?;
                     end = body_end;
                     cases.push(MatchCase {
                         pattern,
@@ -211,7 +222,11 @@ impl Lowering<'_, '_> {
     }
 
     /// A suite that may be absent; then the statement ends where the part before did.
-    fn last_suite(&mut self, body: &[ruff::Stmt], before: TextSize) -> Pass<(StmtList, TextSize)> {
+    fn last_suite(
+        &mut self,
+        body: &mut [ruff::Stmt],
+        before: TextSize,
+    ) -> Pass<(StmtList, TextSize)> {
         if body.is_empty() {
             return Ok((List::EMPTY, before));
         }
@@ -219,24 +234,24 @@ impl Lowering<'_, '_> {
     }
 
     /// `if`, with each `elif` as an `If` in the `else` of the one before.
-    fn if_chain(&mut self, node: &ruff::StmtIf) -> Pass<(StmtKind, TextSize)> {
+    fn if_chain(&mut self, node: &mut ruff::StmtIf) -> Pass<(StmtKind, TextSize)> {
         let test = self.expr(&node.test)?;
-        let (body, mut end) = self.suite(&node.body)?;
+        let (body, mut end) = self.suite(&mut node.body)?;
         // The arms are lowered in source order, the chain is put together from its end.
         let mut arms = Vec::with_capacity(node.elif_else_clauses.len());
         let mut orelse = List::EMPTY;
         if node.elif_else_clauses.len() > MAX_ELIFS {
             return Err(Stop::unsure("a very long chain of elif"));
         }
-        for clause in &node.elif_else_clauses {
+        for clause in &mut node.elif_else_clauses {
             match &clause.test {
                 Some(test) => {
                     let test = self.expr(test)?;
-                    let (body, body_end) = self.suite(&clause.body)?;
+                    let (body, body_end) = self.suite(&mut clause.body)?;
                     end = body_end;
                     arms.push((clause.range.start(), test, body));
                 }
-                None => (orelse, end) = self.suite(&clause.body)?,
+                None => (orelse, end) = self.suite(&mut clause.body)?,
             }
         }
         for (start, test, body) in arms.into_iter().rev() {
@@ -248,14 +263,14 @@ impl Lowering<'_, '_> {
         Ok((StmtKind::If { test, body, orelse }, end))
     }
 
-    fn try_stmt(&mut self, node: &ruff::StmtTry) -> Pass<(StmtKind, TextSize)> {
-        let (body, mut end) = self.suite(&node.body)?;
+    fn try_stmt(&mut self, node: &mut ruff::StmtTry) -> Pass<(StmtKind, TextSize)> {
+        let (body, mut end) = self.suite(&mut node.body)?;
         let mut handlers = Vec::with_capacity(node.handlers.len());
-        for handler in &node.handlers {
+        for handler in &mut node.handlers {
             let ruff::ExceptHandler::ExceptHandler(handler) = handler;
             let typ = self.opt_expr(handler.type_.as_deref())?;
             let name = self.opt_identifier(handler.name.as_ref())?;
-            let (body, body_end) = self.suite(&handler.body)?;
+            let (body, body_end) = self.suite(&mut handler.body)?;
             end = body_end;
             let loc = self.loc(TextRange::new(handler.range.start(), end));
             handlers.push(ExceptHandler {
@@ -266,8 +281,8 @@ impl Lowering<'_, '_> {
             });
         }
         let handlers = self.ast.list(&handlers)?;
-        let (orelse, end) = self.last_suite(&node.orelse, end)?;
-        let (finalbody, end) = self.last_suite(&node.finalbody, end)?;
+        let (orelse, end) = self.last_suite(&mut node.orelse, end)?;
+        let (finalbody, end) = self.last_suite(&mut node.finalbody, end)?;
         let id = self.ast.add(Try {
             body,
             handlers,
@@ -298,13 +313,13 @@ impl Lowering<'_, '_> {
         }
     }
 
-    fn function(&mut self, node: &ruff::StmtFunctionDef) -> Pass<(StmtKind, TextRange)> {
+    fn function(&mut self, node: &mut ruff::StmtFunctionDef) -> Pass<(StmtKind, TextRange)> {
         let decorators = self.decorators(&node.decorator_list)?;
         let name = self.identifier(node.name.id.as_str())?;
         let type_params = self.type_params(node.type_params.as_deref())?;
         let args = self.parameters(&node.parameters)?;
         let returns = self.opt_expr(node.returns.as_deref())?;
-        let (body, end) = self.suite(&node.body)?;
+        let (body, end) = self.suite(&mut node.body)?;
         let start = self.definition_start(&node.decorator_list, node.range.start());
         let id = self.ast.add(FunctionDef {
             name,
@@ -318,7 +333,7 @@ impl Lowering<'_, '_> {
         Ok((StmtKind::FunctionDef(id), TextRange::new(start, end)))
     }
 
-    fn class(&mut self, node: &ruff::StmtClassDef) -> Pass<(StmtKind, TextRange)> {
+    fn class(&mut self, node: &mut ruff::StmtClassDef) -> Pass<(StmtKind, TextRange)> {
         let decorators = self.decorators(&node.decorator_list)?;
         let name = self.identifier(node.name.id.as_str())?;
         let type_params = self.type_params(node.type_params.as_deref())?;
@@ -329,7 +344,7 @@ impl Lowering<'_, '_> {
             ),
             None => (List::EMPTY, List::EMPTY),
         };
-        let (body, end) = self.suite(&node.body)?;
+        let (body, end) = self.suite(&mut node.body)?;
         let start = self.definition_start(&node.decorator_list, node.range.start());
         let id = self.ast.add(ClassDef {
             name,

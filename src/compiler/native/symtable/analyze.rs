@@ -287,7 +287,7 @@ impl Builder<'_> {
                 spliced.push(child);
             }
         }
-        self.block_mut(id).children = spliced;
+        self.block_mut(id).children = spliced.into();
     }
 
     fn drop_class_free(&mut self, id: BlockId, free: &mut FreeNames) {

@@ -11,9 +11,12 @@ use crate::compiler::native::future::Future;
 use crate::compiler::native::recursion;
 use crate::pyc::Target;
 use rustc_hash::FxHashMap;
+use thin_vec::ThinVec;
 
 /// How deep statements and expressions may nest.
 const MAX_DEPTH: u32 = 3000;
+/// So many blocks do not keep room for more names.
+const MANY_BLOCKS: usize = 10_000;
 
 /// What is known of a block only while it is built.
 #[derive(Default)]
@@ -124,6 +127,11 @@ pub fn build(ast: &Ast, pool: &mut Pool, future: Future, target: Target) -> Pass
     builder.stmts(ast.body)?;
     builder.exit();
     builder.analyze()?;
+    if builder.blocks.len() > MANY_BLOCKS {
+        for block in &mut builder.blocks {
+            block.give_back();
+        }
+    }
     Ok(SymbolTable {
         blocks: builder.blocks,
         by_key: builder.by_key,
@@ -197,9 +205,9 @@ impl Builder<'_> {
             kind,
             name,
             parent,
-            children: Vec::new(),
-            symbols: Vec::new(),
-            varnames: Vec::new(),
+            children: ThinVec::new(),
+            symbols: ThinVec::new(),
+            varnames: ThinVec::new(),
             nested,
             generator: false,
             coroutine: false,
@@ -218,7 +226,7 @@ impl Builder<'_> {
             annotations_used: false,
             mangled_names: None,
             loc,
-            index: FxHashMap::default(),
+            index: None,
         });
         self.drafts.push(Draft::default());
         if key != BlockKey::FutureAnnotation {

@@ -6,6 +6,7 @@
 use crate::compiler::native::ast::{ExprId, StmtId, Sym, TypeParamId};
 use crate::compiler::native::error::Loc;
 use rustc_hash::FxHashMap;
+use thin_vec::ThinVec;
 
 /// The index of a block. The module is block 0; parents come before children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,11 +144,11 @@ pub struct Block {
     pub parent: Option<BlockId>,
     /// The blocks inside, in order of definition. As in CPython those of an inlined comprehension
     /// are moved to the block that it is inlined into.
-    pub children: Vec<BlockId>,
+    pub children: ThinVec<BlockId>,
     /// The symbols in the order in which they first appeared.
-    pub symbols: Vec<Symbol>,
+    pub symbols: ThinVec<Symbol>,
     /// The parameters in the order of `co_varnames`: positional, keyword-only, `*args`, `**kwargs`.
-    pub varnames: Vec<Sym>,
+    pub varnames: ThinVec<Sym>,
     /// Whether a function is around it.
     pub nested: bool,
     /// Whether it yields.
@@ -182,11 +183,12 @@ pub struct Block {
     /// 3.14: whether annotations were seen.
     pub annotations_used: bool,
     /// Of type parameters of a class: the names that need mangling in them.
-    pub mangled_names: Option<Vec<Sym>>,
+    #[allow(clippy::box_collection)] // Hardly any block has some.
+    pub mangled_names: Option<Box<Vec<Sym>>>,
     /// Where it begins.
     pub loc: Loc,
-    /// The position of each symbol in `symbols`; empty while there are few.
-    pub(super) index: FxHashMap<Sym, u32>,
+    /// The position of each symbol in `symbols`, once there are many.
+    pub(super) index: Option<Box<FxHashMap<Sym, u32>>>,
 }
 
 /// Up to so many symbols a search is faster than a table.
@@ -197,7 +199,7 @@ impl Block {
         if self.symbols.len() <= FEW_SYMBOLS {
             return self.symbols.iter().position(|symbol| symbol.name == name);
         }
-        self.index.get(&name).map(|&at| at as usize)
+        self.index.as_ref()?.get(&name).map(|&at| at as usize)
     }
 
     /// A symbol by its mangled name.
@@ -223,17 +225,24 @@ impl Block {
             flags,
             scope: Scope::Unknown,
         });
-        if !self.index.is_empty() {
-            self.index.insert(name, at);
+        if let Some(index) = &mut self.index {
+            index.insert(name, at);
         } else if self.symbols.len() > FEW_SYMBOLS {
             self.index_symbols();
         }
     }
 
+    /// Gives the memory back that is kept for more.
+    pub(super) fn give_back(&mut self) {
+        self.children.shrink_to_fit();
+        self.symbols.shrink_to_fit();
+        self.varnames.shrink_to_fit();
+    }
+
     pub(super) fn remove_symbol(&mut self, name: Sym) {
         if let Some(at) = self.position(name) {
             self.symbols.remove(at);
-            self.index.clear();
+            self.index = None;
             if self.symbols.len() > FEW_SYMBOLS {
                 self.index_symbols();
             }
@@ -242,7 +251,7 @@ impl Block {
 
     fn index_symbols(&mut self) {
         let names = self.symbols.iter().map(|symbol| symbol.name);
-        self.index.extend(names.zip(0..));
+        self.index = Some(Box::new(names.zip(0..).collect()));
     }
 
     /// How a mangled name is reached; `Unknown` when the block does not have it.

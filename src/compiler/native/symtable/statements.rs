@@ -363,7 +363,7 @@ impl Builder<'_> {
             let key = BlockKey::TypeParams(id);
             self.enter_type_params(node.name, key, true, false, false, loc)?;
             self.private = Some(node.name);
-            self.cur().mangled_names = Some(Vec::new());
+            self.cur().mangled_names = Some(Box::default());
             self.type_params(node.type_params)?;
         }
         self.exprs(node.bases)?;
