@@ -66,7 +66,7 @@ impl Adapter {
                 break;
             }
         }
-        reply.ok();
+        self.proximity.answer(|| reply.ok());
     }
 }
 
@@ -121,7 +121,7 @@ impl Filesystem for Adapter {
     ) {
         // CPython asks each opened pyc whether it is a terminal: this answer comes first.
         self.proximity.before_answer(request.pid());
-        reply.error(Errno::ENOTTY);
+        self.proximity.answer(|| reply.error(Errno::ENOTTY));
         self.counts.add(Operation::Ioctl);
     }
 
@@ -131,12 +131,15 @@ impl Filesystem for Adapter {
             if asks_itself(asker) {
                 return reply.error(Errno::EDEADLK);
             }
-            self.operations
-                .lookup(asker, parent.0, name, |found| match found {
+            let proximity = Arc::clone(&self.proximity);
+            let answer = move |found| {
+                proximity.answer(|| match found {
                     Ok(Looked::Found(found)) => answer_entry(&found, reply),
                     Ok(Looked::Absent(lease)) => answer_absent(lease, reply),
                     Err(error) => reply.error(errno(&error)),
                 });
+            };
+            self.operations.lookup(asker, parent.0, name, answer);
         });
     }
 
@@ -164,22 +167,26 @@ impl Filesystem for Adapter {
                 None => Use::Attributes,
             };
             let operations = Arc::clone(&self.operations);
-            self.operations
-                .when_made(request.pid(), inode.0, used, move |made| {
-                    match made.and_then(|()| operations.attributes(inode.0, handle)) {
-                        Ok(cached) => reply.attr(&cached.ttl, &attributes(&cached.value)),
-                        Err(error) => reply.error(errno(&error)),
-                    }
+            let proximity = Arc::clone(&self.proximity);
+            let answer = move |made: Result<(), Error>| {
+                let found = made.and_then(|()| operations.attributes(inode.0, handle));
+                proximity.answer(|| match found {
+                    Ok(cached) => reply.attr(&cached.ttl, &attributes(&cached.value)),
+                    Err(error) => reply.error(errno(&error)),
                 });
+            };
+            self.operations
+                .when_made(request.pid(), inode.0, used, answer);
         });
     }
 
     fn readlink(&self, request: &Request, inode: INodeNo, reply: ReplyData) {
         self.handle(Operation::Readlink, request, || {
-            match self.operations.readlink(inode.0) {
+            let target = self.operations.readlink(inode.0);
+            self.proximity.answer(|| match target {
                 Ok(target) => reply.data(&target),
                 Err(error) => reply.error(errno(&error)),
-            }
+            });
         });
     }
 
@@ -191,9 +198,11 @@ impl Filesystem for Adapter {
         }
         self.handle(Operation::Open, request, || {
             let operations = Arc::clone(&self.operations);
+            let proximity = Arc::clone(&self.proximity);
             let maps_direct = self.maps_direct;
-            let opened =
-                move |made: Result<(), Error>| match made.and_then(|()| operations.open(inode.0)) {
+            let opened = move |made: Result<(), Error>| {
+                let opened = made.and_then(|()| operations.open(inode.0));
+                proximity.answer(|| match opened {
                     Ok(opened) => {
                         let mut flags = FopenFlags::FOPEN_NOFLUSH;
                         flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
@@ -201,7 +210,8 @@ impl Filesystem for Adapter {
                         reply.opened(FileHandle(opened.handle), flags);
                     }
                     Err(error) => reply.error(errno(&error)),
-                };
+                });
+            };
             self.operations
                 .when_made(request.pid(), inode.0, Use::Open, opened);
         });
@@ -224,10 +234,10 @@ impl Filesystem for Adapter {
                     true => self.operations.read_inode(inode.0, offset, size, buffer),
                     false => self.operations.read(handle.0, offset, size, buffer),
                 };
-                match outcome {
+                self.proximity.answer(|| match outcome {
                     Ok(()) => reply.data(buffer),
                     Err(error) => reply.error(errno(&error)),
-                }
+                });
                 if buffer.capacity() > KEPT_BUFFER {
                     *buffer = Vec::new();
                 }
@@ -257,10 +267,11 @@ impl Filesystem for Adapter {
             return reply.error(Errno::ENOSYS);
         }
         self.handle(Operation::Opendir, request, || {
-            match self.operations.open_directory(inode.0) {
+            let opened = self.operations.open_directory(inode.0);
+            self.proximity.answer(|| match opened {
                 Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
                 Err(error) => reply.error(errno(&error)),
-            }
+            });
         });
     }
 
@@ -293,7 +304,7 @@ impl Filesystem for Adapter {
                     break;
                 }
             }
-            reply.ok();
+            self.proximity.answer(|| reply.ok());
         });
     }
 

@@ -31,7 +31,7 @@ impl Balance {
         if let Err(errno) = rustix::process::setpriority_process(Some(this), NICE) {
             log::debug!("priority of the thread that follows the source: {errno}");
         }
-        let permitted = match priority::set(Urgency::Immediate) {
+        let permitted = match priority::set(None, Urgency::Immediate) {
             Ok(()) => true,
             Err(error) => {
                 log::debug!("the thread that follows the source cannot go first: {error}");
@@ -56,7 +56,7 @@ impl Balance {
         self.began = (wall, busy);
         if next != self.now {
             log::debug!("the thread that follows the source is now {next:?}");
-            self.permitted = priority::set(next).is_ok();
+            self.permitted = priority::set(None, next).is_ok();
             self.now = next;
         }
     }
@@ -68,7 +68,7 @@ fn next(now: Urgency, window: Duration, busy: Duration) -> Urgency {
     match now {
         Urgency::Immediate if percent > MOST => Urgency::Usual,
         Urgency::Usual if percent < MOST / 2 => Urgency::Immediate,
-        Urgency::Immediate | Urgency::Usual => now,
+        Urgency::Immediate | Urgency::Usual | Urgency::Idle => now,
     }
 }
 

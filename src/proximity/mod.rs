@@ -3,11 +3,15 @@
 //! A reader sleeps while it is answered. A thread that is woken on another processor has to wake
 //! that processor first, and then the reader's again: on a virtual machine, where a processor that
 //! sleeps is given back to the host, each of the two takes longer than the answer. On the reader's
-//! own processor both are a switch between two threads. All are bound together and stay: a reader
-//! that is answered now here, now there is moved to and fro by the scheduler.
+//! own processor both are a switch between two threads.
 //!
-//! Invariant: threads that are bound are free again after two [`TICK`]s in which nobody asked,
-//! whatever else the processor has to do, so no answer waits for the processor longer than that.
+//! Two things bring that about. The threads are bound, all together, to the processor where the
+//! reader ran last. And while it gives its answer, a thread is one that runs after all others
+//! (SCHED_IDLE): a processor with no other work counts as idle then, so the scheduler leaves the
+//! reader there, where it would else take it to a processor that sleeps.
+//!
+//! Invariant: threads that are bound are free again, and run as usual, after two [`TICK`]s in which
+//! nobody asked, whatever else the processor has to do: no answer waits for it longer than that.
 
 mod processors;
 mod recent;
@@ -16,21 +20,33 @@ use parking_lot::{Condvar, Mutex};
 use rustix::thread::{CpuSet, Pid, gettid};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::time::{Duration, Instant};
 
 pub use processors::anywhere;
+use processors::{Seen, Watched};
 use recent::Recent;
 
+use crate::sys::priority::{self, Urgency};
+
 /// How often it is looked whether somebody still asks.
-const TICK: Duration = Duration::from_millis(50);
+const TICK: Duration = Duration::from_millis(10);
 /// After so many requests at most it is looked again where the reader runs: at every one when it
 /// has just gone elsewhere, then after twice as many each time.
-const SOON: u32 = 16;
+const SOON: u32 = 4;
 /// The same, when binding has been of no use: the scheduler keeps the reader away from here.
 const LATE: u32 = 16 * 1024;
-/// How many more times a reader may be elsewhere than here until that is so.
-const CREDIT: u32 = 64;
+/// So many more requests may come from elsewhere than from here until that is so.
+const CREDIT: u32 = 256;
+
+/// How long no answer is given after all other threads, when others have held one up; twice as long
+/// each time it happens, up to [`WARIEST`].
+const WARY: Duration = Duration::from_secs(10);
+/// See [`WARY`].
+const WARIEST: Duration = Duration::from_secs(900);
 
 /// The threads that answer the readers of one mount.
 #[derive(Debug)]
@@ -38,16 +54,25 @@ pub struct Proximity {
     recent: AtomicU64,
     /// Requests until it is looked where the reader runs.
     wait: AtomicU32,
+    /// Whether answers are given after all other threads.
+    yields: AtomicBool,
     threads: Mutex<Threads>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Threads {
+    /// Whether a thread that went after all others may run as usual again.
+    returns: bool,
+    /// No answer is given after all others before.
+    not_before: Option<Instant>,
+    /// For how long, when one is held up again.
+    wary: Duration,
     /// Where they may run when they are free; `None`: nowhere else, so nothing is done.
     permitted: Option<CpuSet>,
     all: Vec<Pid>,
     bound: Option<Binding>,
+    reader: Option<Watched>,
     /// One that is to be bound later, by another one: it would have to go elsewhere while its
     /// reader waits, and that wakes the processor it leaves, where the reader then is put.
     left: Option<Pid>,
@@ -67,6 +92,10 @@ struct Binding {
 thread_local! {
     /// Whether this thread is one of [`Threads::all`].
     static JOINED: Cell<bool> = const { Cell::new(false) };
+    /// Whether requests come to this thread.
+    static SERVES: Cell<bool> = const { Cell::new(false) };
+    /// Whether this thread runs after all others.
+    static LAST: Cell<bool> = const { Cell::new(false) };
 }
 
 impl Proximity {
@@ -75,10 +104,15 @@ impl Proximity {
         Arc::new(Proximity {
             recent: AtomicU64::default(),
             wait: AtomicU32::default(),
+            yields: AtomicBool::default(),
             threads: Mutex::new(Threads {
+                returns: may_return(),
+                not_before: None,
+                wary: WARY,
                 permitted: processors::permitted(),
                 all: Vec::new(),
                 bound: None,
+                reader: None,
                 left: None,
                 ended: false,
             }),
@@ -101,15 +135,19 @@ impl Proximity {
 
     /// Called by a thread before it answers `reader`, a thread's number or 0 if unknown.
     pub fn before_answer(&self, reader: u32) {
-        if reader == 0 || std::env::var_os("NOPROX").is_some() {
+        if LAST.replace(false) {
+            as_usual();
+        }
+        if reader == 0 {
             return;
         }
+        SERVES.set(true);
         self.join();
         let recent = Recent::unpack(self.recent.load(Relaxed)).and(reader);
         self.recent.store(recent.pack(), Relaxed);
         if !recent.is_alone() {
             if let Some(mut threads) = self.threads.try_lock() {
-                threads.free();
+                self.free(&mut threads);
             }
             return;
         }
@@ -119,10 +157,35 @@ impl Proximity {
         } else if let Some(mut threads) = self.threads.try_lock() {
             let free = threads.bound.is_none();
             self.wait.store(threads.approach(reader), Relaxed);
-            if free && threads.bound.is_some() {
+            if threads.bound.is_none() {
+                self.yields.store(false, Relaxed);
+                return;
+            }
+            if free {
+                self.yields.store(threads.may_yield(), SeqCst);
                 self.changed.notify_one();
             }
         }
+    }
+
+    /// Gives an answer: `reply` wakes the reader.
+    pub fn answer(&self, reply: impl FnOnce()) {
+        if !self.yields.load(SeqCst) || priority::set(None, Urgency::Idle).is_err() {
+            return reply();
+        }
+        // Who frees the threads first says so: this one is then not left as it is.
+        let serves = SERVES.get() && self.yields.load(SeqCst);
+        reply();
+        match serves {
+            // Asleep, too, it is no work that its processor has.
+            true => LAST.set(true),
+            false => as_usual(),
+        }
+    }
+
+    fn free(&self, threads: &mut Threads) {
+        self.yields.store(false, SeqCst);
+        threads.free();
     }
 
     /// Frees bound threads when nobody asks any more; returns after [`Proximity::end`].
@@ -136,10 +199,13 @@ impl Proximity {
             let before = self.recent.load(Relaxed);
             self.changed.wait_for(&mut threads, TICK);
             if before == self.recent.load(Relaxed) {
-                threads.free();
+                if self.yields.load(SeqCst) {
+                    threads.look_for_delay(Recent::unpack(before).reader());
+                }
+                self.free(&mut threads);
             }
         }
-        threads.free();
+        self.free(&mut threads);
     }
 
     /// Ends [`Proximity::watch`].
@@ -156,9 +222,10 @@ impl Threads {
         if self.permitted.is_none() || self.ended {
             return LATE;
         }
-        let next = processors::last_of(reader).and_then(|processor| match self.bound {
-            None => Some(Binding::to(processor)),
-            Some(bound) => bound.next(processor),
+        let seen = self.look_at(reader);
+        let next = seen.and_then(|seen| match self.bound {
+            None => Some(Binding::to(seen.processor)),
+            Some(bound) => bound.next(seen.processor),
         });
         let Some(next) = next else {
             self.free();
@@ -179,6 +246,16 @@ impl Threads {
         next.wait
     }
 
+    fn look_at(&mut self, reader: u32) -> Option<Seen> {
+        self.reader = Watched::open(self.reader.take(), reader);
+        let seen = self.reader.as_ref().and_then(Watched::look);
+        if seen.is_none() {
+            // It may have been another thread of that number.
+            self.reader = None;
+        }
+        seen
+    }
+
     /// Has threads run on a processor. Says whether each may.
     fn bind(&self, processor: usize, which: impl Fn(Pid) -> bool) -> bool {
         let there = processors::only(processor);
@@ -188,9 +265,30 @@ impl Threads {
                 .all(|thread| processors::allow(Some(*thread), &there))
     }
 
-    /// Lets each thread run wherever it might before it was bound.
+    fn may_yield(&self) -> bool {
+        self.returns && self.not_before.is_none_or(|from| Instant::now() >= from)
+    }
+
+    /// Whether the reader sleeps while one of the threads could run and does not, since it comes
+    /// after all others.
+    fn look_for_delay(&mut self, reader: u32) {
+        let held_up = self.look_at(reader).is_some_and(|reader| !reader.runs)
+            && self.all.iter().any(|thread| {
+                let number = thread.as_raw_pid().unsigned_abs();
+                let seen = Watched::open(None, number).and_then(|thread| thread.look());
+                seen.is_some_and(|seen| seen.runs && seen.last)
+            });
+        if held_up {
+            log::debug!("an answer was held up: no more of that for {:?}", self.wary);
+            self.not_before = Some(Instant::now() + self.wary);
+            self.wary = (self.wary * 2).min(WARIEST);
+        }
+    }
+
+    /// Lets each thread run as usual, wherever it might before it was bound.
     fn free(&mut self) {
         self.left = None;
+        self.reader = None;
         if self.bound.take().is_none() {
             return;
         }
@@ -202,7 +300,33 @@ impl Threads {
             if !processors::allow(Some(*thread), &permitted) {
                 processors::allow(Some(*thread), &processors::every());
             }
+            if self.returns
+                && let Err(error) = priority::set(Some(*thread), Urgency::Usual)
+            {
+                log::debug!("the turn of a thread: {error}");
+            }
         }
+    }
+}
+
+/// Has the calling thread run as usual.
+fn as_usual() {
+    if let Err(error) = priority::set(None, Urgency::Usual) {
+        log::warn!("a thread runs after all others: {error}");
+    }
+}
+
+/// Whether a thread of this process may run after all others and then as usual again: without
+/// privilege that depends on a limit (RLIMIT_NICE). Not where somebody chose another kind for us.
+fn may_return() -> bool {
+    let tried = std::thread::Builder::new().spawn(|| {
+        priority::is_usual()
+            && priority::set(None, Urgency::Idle).is_ok()
+            && priority::set(None, Urgency::Usual).is_ok()
+    });
+    match tried.map(std::thread::JoinHandle::join) {
+        Ok(Ok(may)) => may,
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 
@@ -220,7 +344,7 @@ impl Binding {
         if processor == self.processor {
             return Some(Binding {
                 wait: (self.wait * 2 + 1).min(SOON),
-                credit: (self.credit + 1).min(CREDIT),
+                credit: (self.credit + self.wait + 1).min(CREDIT),
                 ..self
             });
         }

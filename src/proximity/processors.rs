@@ -1,6 +1,8 @@
 //! Processors: where threads may run, and where one ran last.
 
 use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::sync::OnceLock;
 
 /// Where the process might run before any of its threads was bound.
@@ -53,15 +55,58 @@ pub fn every() -> CpuSet {
     set
 }
 
-/// The number of the processor where a thread ran last. `None` when it cannot be seen.
-pub fn last_of(thread: u32) -> Option<usize> {
-    /// Fields between the end of the name and the one that says it (proc_pid_stat(5): the 39th).
-    const BEFORE: usize = 36;
-    let stat = std::fs::read(format!("/proc/{thread}/stat")).ok()?;
-    // The name may hold blanks and parentheses, what follows it may not.
-    let name = memchr::memrchr(b')', &stat)?;
-    let rest = std::str::from_utf8(stat.get(name + 1..)?).ok()?;
-    rest.split_ascii_whitespace().nth(BEFORE)?.parse().ok()
+/// A thread as it can be seen from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The number of the processor where it ran last.
+    pub processor: usize,
+    /// Whether it runs or could run.
+    pub runs: bool,
+    /// Whether it comes after all others.
+    pub last: bool,
+}
+
+/// One thread's entry of `/proc`, kept open: looking again costs a third.
+#[derive(Debug)]
+pub struct Watched {
+    thread: u32,
+    stat: File,
+}
+
+impl Watched {
+    /// Opens the entry, or goes on with `before` if that is the thread's.
+    pub fn open(before: Option<Watched>, thread: u32) -> Option<Watched> {
+        match before {
+            Some(watched) if watched.thread == thread => Some(watched),
+            Some(_) | None => {
+                let stat = File::open(format!("/proc/{thread}/stat")).ok()?;
+                Some(Watched { thread, stat })
+            }
+        }
+    }
+
+    /// Looks at the thread. `None` when it has ended.
+    pub fn look(&self) -> Option<Seen> {
+        /// Fields between the state and the processor (proc_pid_stat(5): the 3rd and the 39th).
+        const BETWEEN: usize = 35;
+        /// The policy, which is the 41st field.
+        const IDLE: &str = "5";
+        let mut buffer = [0; 1024];
+        let length = self.stat.read_at(&mut buffer, 0).ok()?;
+        let line = buffer.get(..length)?;
+        // The name before the state may hold blanks and parentheses, what follows it may not.
+        let name = memchr::memrchr(b')', line)?;
+        let rest = std::str::from_utf8(line.get(name + 1..)?).ok()?;
+        let mut fields = rest.split_ascii_whitespace();
+        let runs = fields.next()? == "R";
+        let processor = fields.nth(BETWEEN)?.parse().ok()?;
+        let last = fields.nth(1)? == IDLE;
+        Some(Seen {
+            processor,
+            runs,
+            last,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -75,11 +120,16 @@ mod tests {
             let here = sched_getcpu();
             assert!(allow(None, &only(here)), "bound where it is");
             let thread = u32::try_from(gettid().as_raw_pid()).unwrap();
-            assert_eq!(last_of(thread), Some(here));
+            let seen = Seen {
+                processor: here,
+                runs: true,
+                last: false,
+            };
+            assert_eq!(Watched::open(None, thread).unwrap().look(), Some(seen));
         };
         let name = ") S (1 2".to_owned();
         let thread = std::thread::Builder::new().name(name).spawn(body).unwrap();
         thread.join().unwrap();
-        assert_eq!(last_of(0), None);
+        assert!(Watched::open(None, 0).is_none());
     }
 }

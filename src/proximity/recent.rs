@@ -37,6 +37,11 @@ impl Recent {
         u64::from_le_bytes([self.turns, c0, c1, c2, r0, r1, r2, r3])
     }
 
+    /// The thread that asked last; 0: nobody yet.
+    pub fn reader(self) -> u32 {
+        self.reader
+    }
+
     /// After one more request.
     pub fn and(self, reader: u32) -> Recent {
         let turns = match reader == self.reader {

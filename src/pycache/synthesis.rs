@@ -6,7 +6,7 @@
 //! than one thread that the mount needs. Their answers come from there or from the clock.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -243,9 +243,9 @@ impl Synthesis {
         self.clock
             .watch(Instant::now() + self.options.deadline, Arc::clone(&pending));
         if self.options.spare_callers
-            && let Some(_one) = self.reading.try_lock()
+            && let Some(one) = self.reading.try_lock()
         {
-            return self.read_and_answer(ask, &pending);
+            return self.read_and_answer(ask, &pending, Some(one));
         }
         match self.asks.try_send((ask, pending)) {
             Ok(()) => {}
@@ -344,7 +344,7 @@ impl Synthesis {
                 recv(queue) -> request => {
                     let Ok((ask, pending)) = request else { return };
                     if !pending.is_answered() {
-                        self.read_and_answer(ask, &pending);
+                        self.read_and_answer(ask, &pending, None);
                     }
                 }
                 recv(stopped) -> _ => return,
@@ -352,17 +352,21 @@ impl Synthesis {
         }
     }
 
-    /// A panic drops the request; the clock answers it.
-    fn read_and_answer(&self, ask: Ask, pending: &Arc<Pending>) {
-        match catch_unwind(AssertUnwindSafe(|| self.read(ask, pending))) {
-            Ok(Ok(())) => {}
+    /// A panic drops the request; the clock answers it. The one who reads on a caller's thread is
+    /// done with that before the answer: the reader may ask again before this thread runs on.
+    fn read_and_answer(&self, ask: Ask, pending: &Arc<Pending>, one: Option<MutexGuard<'_, ()>>) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.read(ask, pending)));
+        drop(one);
+        match outcome {
+            Ok(Ok(Some(pyc))) => self.answer(pending, Ok(pyc)),
+            Ok(Ok(None)) => {}
             Ok(Err(absent)) => self.answer(pending, Err(absent)),
             Err(_) => log::error!("a request for a cache entry panicked"),
         }
     }
 
-    /// Reads the source and finds or orders its code.
-    fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<(), Absent> {
+    /// Reads the source and finds its entry, or orders its code: then there is no answer yet.
+    fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<Option<Arc<Pyc>>, Absent> {
         let (seen, mut bytes) = self.version(&ask)?;
         let key = self
             .key(&ask.name, &seen.known.digest)
@@ -380,15 +384,11 @@ impl Synthesis {
         }
         if let Some((entry, hits)) = self.cached(&key) {
             Counters::add(hits);
-            let pyc = self.pyc(&ask, &key, Some(&entry), &seen, hash);
-            self.answer(pending, Ok(pyc));
-            return Ok(());
+            return Ok(Some(self.pyc(&ask, &key, Some(&entry), &seen, hash)));
         }
         if ask.want == Want::Held {
             Counters::add(&self.counters.unmade);
-            let pyc = self.pyc(&ask, &key, None, &seen, hash);
-            self.answer(pending, Ok(pyc));
-            return Ok(());
+            return Ok(Some(self.pyc(&ask, &key, None, &seen, hash)));
         }
         Counters::add(&self.counters.misses);
         if let Some(refusal) = self.refused.get(&key) {
@@ -412,7 +412,7 @@ impl Synthesis {
         if self.flights.join(key, waiter) {
             self.order(Work { key, job });
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Compiles what a reader will ask for, unless it is there or on its way.
