@@ -156,6 +156,12 @@ fn size_of(entry: &Entry) -> usize {
 
 /// The writer thread: returns when the queue is closed and empty.
 pub(super) fn run(core: &Core) {
+    // Readers and the compiler come first.
+    const NICE: i32 = 10;
+    let this = rustix::thread::gettid();
+    if let Err(errno) = rustix::process::setpriority_process(Some(this), NICE) {
+        log::debug!("store: priority of the writer: {errno}");
+    }
     let mut written = Vec::new();
     while core.queue.wait_filled() {
         // One encoder for each run of work: it takes memory that an idle daemon has no use for.
