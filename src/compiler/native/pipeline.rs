@@ -12,7 +12,7 @@ use super::parse::parse;
 use super::profile::Profile;
 use super::symtable::{self, SymbolTable};
 use crate::pyc::{Level, Target};
-use crate::sys::region;
+use crate::sys::{memory, region};
 
 /// `CO_FUTURE_ANNOTATIONS`
 const FUTURE_ANNOTATIONS: u32 = 0x100_0000;
@@ -61,6 +61,7 @@ fn front(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Front> 
 /// Compiles the bytes of a source file.
 pub fn compile(source: &[u8], profile: &'static Profile, level: Level) -> Pass<Marshalled> {
     if source.len() > LARGE_SOURCE {
+        memory::keep_large_blocks_apart();
         return compile_here(source, profile, level);
     }
     region::within(|| compile_here(source, profile, level))

@@ -51,10 +51,24 @@ pub enum Object {
     Bytes(BytesId),
     /// Bytes that are never merged.
     OwnBytes(Blob),
-    Tuple(Box<[ObjectId]>),
-    FrozenSet(Box<[ObjectId]>),
-    Slice(Box<[ObjectId]>),
+    Tuple(Items),
+    FrozenSet(Items),
+    Slice(Items),
     Code(CodeId),
+}
+
+/// Objects in a row, which [`Heap::items`] gives.
+#[derive(Clone, Copy, Debug)]
+pub struct Items {
+    start: u32,
+    len: u32,
+}
+
+impl Items {
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
 }
 
 /// Bytes in [`Heap::blob`].
@@ -170,6 +184,10 @@ impl Merged {
 pub struct Heap {
     objects: Vec<Object>,
     code_objects: Vec<CodeObject>,
+    /// The objects in tuples, sets and slices, one container behind the other.
+    items: Vec<ObjectId>,
+    /// Those of containers that are not complete yet.
+    open_items: Vec<ObjectId>,
     /// The content of all [`Blob`]s, one behind the other.
     blobs: Vec<u8>,
     interned: ById,
@@ -267,6 +285,8 @@ impl Heap {
         Heap {
             objects: Vec::with_capacity(room),
             code_objects: Vec::new(),
+            items: Vec::with_capacity(strings),
+            open_items: Vec::new(),
             blobs: Vec::with_capacity(8 * strings),
             interned: ById::with_capacity(strings),
             literals: FxHashSet::default(),
@@ -298,6 +318,30 @@ impl Heap {
     #[allow(clippy::indexing_slicing)] // As in `get`.
     pub fn code_object(&self, id: CodeId) -> &CodeObject {
         &self.code_objects[id.0 as usize]
+    }
+
+    /// The objects in a tuple, set or slice.
+    pub fn items(&self, items: Items) -> &[ObjectId] {
+        let start = items.start as usize;
+        let row = self.items.get(start..start + items.len as usize);
+        row.unwrap_or(&[])
+    }
+
+    /// A new row of what `make` makes of each value.
+    fn row<T: Copy>(&mut self, values: &[T], make: impl Fn(&mut Heap, T) -> ObjectId) -> Items {
+        let base = self.open_items.len();
+        for &value in values {
+            let id = make(self, value);
+            self.open_items.push(id);
+        }
+        let row = self.open_items.get(base..).unwrap_or(&[]);
+        let items = Items {
+            start: self.items.len() as u32,
+            len: row.len() as u32,
+        };
+        self.items.extend_from_slice(row);
+        self.open_items.truncate(base);
+        items
     }
 
     /// Keeps bytes that are never merged.
@@ -387,10 +431,8 @@ impl Heap {
             return id;
         }
         let items = |heap: &mut Heap, id| {
-            let items = pool.tuple(id).iter();
-            items
-                .map(|&item| heap.constant(item, origin, pool))
-                .collect::<Box<[ObjectId]>>()
+            let make = |heap: &mut Heap, item| heap.constant(item, origin, pool);
+            heap.row(pool.tuple(id), make)
         };
         let id = match value {
             Constant::None => self.add(Object::None),
@@ -411,8 +453,8 @@ impl Heap {
                 self.add(Object::FrozenSet(items))
             }
             Constant::Slice(value) => {
-                let items = pool.tuple(value).iter();
-                let items = items.map(|&item| self.slice_part(item, pool)).collect();
+                let make = |heap: &mut Heap, item| heap.slice_part(item, pool);
+                let items = self.row(pool.tuple(value), make);
                 self.add(Object::Slice(items))
             }
         };
@@ -479,21 +521,24 @@ impl Heap {
         let value = pool.tuple_constant(&self.values);
         if let Some(id) = self.merged.get(value) {
             // CPython interns the strings of the tuple in place.
-            let strings: Box<[ObjectId]> = names.iter().map(|&name| self.name(name)).collect();
-            if let Some(object) = self.objects.get_mut(id.index()) {
-                *object = Object::Tuple(strings);
+            if let &Object::Tuple(items) = self.get(id) {
+                for (at, &name) in (items.start as usize..).zip(names) {
+                    let string = self.name(name);
+                    if let Some(item) = self.items.get_mut(at) {
+                        *item = string;
+                    }
+                }
             }
             return id;
         }
-        let strings = names.iter().map(|&name| self.name(name)).collect();
-        let id = self.add(Object::Tuple(strings));
+        let id = self.own_names(names);
         self.merged.insert(value, id);
         id
     }
 
     /// As [`Heap::names`], a tuple that is merged with no other.
     pub fn own_names(&mut self, names: &[Sym]) -> ObjectId {
-        let strings = names.iter().map(|&name| self.name(name)).collect();
+        let strings = self.row(names, Heap::name);
         self.add(Object::Tuple(strings))
     }
 
@@ -514,13 +559,11 @@ impl Heap {
         if let Some(id) = known {
             return id;
         }
-        let objects = items
-            .iter()
-            .map(|&item| match item {
-                Item::Value(value) => self.const_item(value, pool),
-                Item::Object(id) => id,
-            })
-            .collect();
+        let pool = &*pool;
+        let objects = self.row(items, |heap, item| match item {
+            Item::Value(value) => heap.const_item(value, pool),
+            Item::Object(id) => id,
+        });
         let id = self.add(Object::Tuple(objects));
         match value {
             Some(value) => self.merged.insert(value, id),
@@ -629,7 +672,9 @@ impl Heap {
     fn same_names(&self, one: ObjectId, other: ObjectId) -> bool {
         one == other
             || match (self.get(one), self.get(other)) {
-                (Object::Tuple(one), Object::Tuple(other)) => one == other,
+                (&Object::Tuple(one), &Object::Tuple(other)) => {
+                    self.items(one) == self.items(other)
+                }
                 _ => false,
             }
     }

@@ -73,7 +73,7 @@ fn count_owners(heap: &Heap, root: ObjectId) -> Vec<u32> {
         }
         match heap.get(id) {
             Object::Tuple(items) | Object::FrozenSet(items) | Object::Slice(items) => {
-                todo.extend_from_slice(items);
+                todo.extend_from_slice(heap.items(*items));
             }
             Object::Code(code) => {
                 let code = heap.code_object(*code);
@@ -211,6 +211,7 @@ impl Writer<'_> {
     }
 
     fn content(&mut self, object: &Object, flag: u8) -> Pass<()> {
+        let heap = self.heap;
         match object {
             Object::None | Object::Ellipsis | Object::Bool(_) => {}
             Object::Int(value) => {
@@ -246,10 +247,10 @@ impl Writer<'_> {
                 self.byte_string(pool.bytes(*id), flag);
             }
             Object::OwnBytes(content) => {
-                let heap = self.heap;
                 self.byte_string(heap.blob(*content), flag);
             }
             Object::Tuple(items) => {
+                let items = heap.items(*items);
                 if items.len() < 256 {
                     self.out.push(b')' | flag);
                     self.out.push(items.len() as u8);
@@ -262,6 +263,7 @@ impl Writer<'_> {
                 }
             }
             Object::FrozenSet(items) => {
+                let items = heap.items(*items);
                 self.out.push(b'>' | flag);
                 write_size(&mut self.out, items.len());
                 let mut sorted = Vec::with_capacity(items.len());
@@ -274,13 +276,13 @@ impl Writer<'_> {
                 }
             }
             Object::Slice(items) => {
+                let items = heap.items(*items);
                 self.out.push(b':' | flag);
                 for &item in items {
                     self.object(item)?;
                 }
             }
             Object::Code(code) => {
-                let heap = self.heap;
                 self.code(heap.code_object(*code), flag)?;
             }
         }
