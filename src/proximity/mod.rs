@@ -355,3 +355,176 @@ impl Binding {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::thread::sched_getaffinity;
+
+    /// Two processors, or says that the test is skipped.
+    fn two_processors() -> Option<CpuSet> {
+        let all = processors::permitted();
+        if all.is_none() {
+            eprintln!("SKIPPED: one processor only");
+        }
+        all
+    }
+
+    fn number(thread: Pid) -> u32 {
+        u32::try_from(thread.as_raw_pid()).unwrap()
+    }
+
+    /// Runs `body` in a thread that serves a reader which sleeps on the processor it is given.
+    fn beside(processor: usize, body: impl FnOnce(u32) + Send) {
+        std::thread::scope(|scope| {
+            let (tell, told) = crossbeam_channel::bounded(1);
+            let (end, ended) = crossbeam_channel::bounded::<()>(0);
+            scope.spawn(move || {
+                assert!(processors::allow(None, &processors::only(processor)));
+                tell.send(number(gettid())).unwrap();
+                let _ = ended.recv();
+            });
+            let reader = told.recv().unwrap();
+            scope.spawn(move || {
+                body(reader);
+                drop(end);
+            });
+        });
+    }
+
+    fn here(set: CpuSet) -> Vec<usize> {
+        (0..CpuSet::MAX_CPU).filter(|at| set.is_set(*at)).collect()
+    }
+
+    fn bound() -> Vec<usize> {
+        here(sched_getaffinity(None).unwrap())
+    }
+
+    #[test]
+    fn threads_go_to_the_processor_of_a_reader_that_is_alone_and_are_free_again_after_it() {
+        let Some(all) = two_processors() else { return };
+        let last = here(all).pop().unwrap();
+        let proximity = Proximity::new();
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| proximity.watch());
+            beside(last, |reader| {
+                let (asked, ask) = crossbeam_channel::bounded::<()>(0);
+                let (tell, told) = crossbeam_channel::bounded(0);
+                std::thread::scope(|scope| {
+                    let other = &proximity;
+                    scope.spawn(move || {
+                        other.join();
+                        while ask.recv().is_ok() {
+                            tell.send(bound()).unwrap();
+                        }
+                    });
+                    // The one that looks binds the other, and is bound at its next request.
+                    while proximity.threads.lock().all.is_empty() {
+                        std::thread::yield_now();
+                    }
+                    proximity.before_answer(reader);
+                    asked.send(()).unwrap();
+                    assert_eq!(told.recv().unwrap(), [last]);
+                    proximity.before_answer(reader);
+                    assert_eq!(bound(), [last]);
+                    while bound() == [last] {
+                        std::thread::sleep(TICK);
+                    }
+                    assert_eq!(bound(), here(all), "nobody asks any more");
+                    drop(asked);
+                });
+            });
+            proximity.end();
+            watcher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn readers_that_take_turns_bind_nobody() {
+        let Some(all) = two_processors() else { return };
+        let last = here(all).pop().unwrap();
+        let proximity = Proximity::new();
+        beside(last, |reader| {
+            for _ in 0..2 {
+                proximity.before_answer(reader);
+            }
+            assert_eq!(bound(), [last]);
+            for other in 1..10 {
+                proximity.before_answer(reader);
+                proximity.before_answer(reader ^ other);
+            }
+            assert_eq!(bound(), here(all));
+        });
+    }
+
+    #[test]
+    fn a_thread_runs_as_usual_before_the_next_answer_and_when_it_is_free() {
+        if two_processors().is_none() {
+            return;
+        }
+        let proximity = Proximity::new();
+        beside(here(processors::permitted().unwrap())[0], |reader| {
+            proximity.before_answer(reader);
+            let returns = proximity.threads.lock().returns;
+            proximity.answer(|| assert_eq!(priority::is_usual(), !returns));
+            assert_eq!(priority::is_usual(), !returns);
+            proximity.before_answer(reader);
+            assert!(priority::is_usual());
+            proximity.answer(|| ());
+            proximity.end();
+            proximity.watch();
+            assert!(priority::is_usual());
+            proximity.answer(|| assert!(priority::is_usual()));
+        });
+    }
+
+    #[test]
+    fn an_answer_that_others_hold_up_is_noticed() {
+        let Some(all) = two_processors() else { return };
+        let last = here(all).pop().unwrap();
+        let proximity = Proximity::new();
+        if !proximity.threads.lock().returns {
+            return eprintln!("SKIPPED: no thread may go after all others and return");
+        }
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| proximity.watch());
+            beside(last, |reader| {
+                proximity.before_answer(reader);
+                proximity.answer(|| ());
+                proximity.before_answer(reader);
+                std::thread::scope(|scope| {
+                    scope.spawn(|| {
+                        assert!(processors::allow(None, &processors::only(last)));
+                        while !stop.load(Relaxed) {
+                            std::hint::spin_loop();
+                        }
+                    });
+                    for _ in 0..1000 {
+                        proximity.before_answer(reader);
+                        proximity.answer(|| std::thread::sleep(Duration::from_millis(1)));
+                        if proximity.threads.lock().not_before.is_some() {
+                            break;
+                        }
+                    }
+                    stop.store(true, Relaxed);
+                });
+            });
+            assert!(!proximity.threads.lock().may_yield());
+            proximity.end();
+            watcher.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_reader_that_never_stays_is_let_go() {
+        let mut binding = Binding::to(0);
+        for request in 1..=CREDIT {
+            binding = binding.next(request as usize).unwrap();
+        }
+        assert_eq!(binding.next(0), None);
+        binding = binding.next(binding.processor).unwrap();
+        assert_eq!(binding.wait, 1);
+        assert!(binding.next(0).is_some());
+    }
+}

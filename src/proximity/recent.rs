@@ -80,8 +80,8 @@ mod tests {
     fn readers_that_take_turns_are_not_alone_until_one_stays() {
         assert!(!after([1, 2, 1, 2]).is_alone());
         let turns = [1, 2].into_iter().cycle().take(1000);
-        assert!(!after(turns.clone().chain([1; 32])).is_alone());
-        assert!(after(turns.chain([1; 33])).is_alone());
+        assert!(!after(turns.clone().chain([1; 33])).is_alone());
+        assert!(after(turns.chain([1; 34])).is_alone());
     }
 
     #[test]
