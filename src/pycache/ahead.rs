@@ -1,8 +1,5 @@
 //! Compiling ahead: the modules that a reader will ask for next, while it is busy with this one.
 //!
-//! Those are what its modules import, and, when there is no more of that, the neighbours of modules
-//! that were asked for and that nobody had foreseen: who loads plug-ins, or tests, loads many.
-//!
 //! Invariants: only a compile for a reader starts it; it never has more than a fixed number of
 //! modules in mind and one compile under way, so that readers keep the other threads; a failure
 //! is nobody's business.
@@ -17,14 +14,10 @@ use super::imports::{Import, guess};
 use super::synthesis::{Ask, Want};
 use crate::pyc::{CacheName, Level, Target};
 use crate::tree::symlink::join;
-use crate::tree::{Dir, RootDir, list};
+use crate::tree::{Dir, RootDir};
 
 /// How many modules may wait.
 const WAITING: usize = 1024;
-/// So many unforeseen modules of one directory make the others likely.
-const LIKELY: u32 = 3;
-/// How many directories are counted at once.
-const DIRECTORIES: usize = 256;
 /// How many modules that had their turn are remembered, not to be looked at again.
 const REMEMBERED: usize = 16_384;
 
@@ -39,12 +32,6 @@ struct Module {
 
 struct Waiting {
     stack: Vec<Module>,
-    /// Neighbours, for when nothing else waits.
-    neighbours: Vec<Module>,
-    /// Directories whose modules are to be neighbours.
-    directories: Vec<Module>,
-    /// How many unforeseen modules were asked for, by directory.
-    asked: LruCache<(OsString, Target, Level), u32>,
     seen: LruCache<(OsString, Target, Level), ()>,
     stopped: bool,
 }
@@ -60,9 +47,6 @@ impl Default for Ahead {
         Ahead {
             waiting: Mutex::new(Waiting {
                 stack: Vec::new(),
-                neighbours: Vec::new(),
-                directories: Vec::new(),
-                asked: LruCache::new(DIRECTORIES),
                 seen: LruCache::new(REMEMBERED),
                 stopped: false,
             }),
@@ -102,48 +86,23 @@ impl Ahead {
         self.changed.notify_one();
     }
 
-    /// Notes that a module was asked for that nobody had foreseen.
-    pub fn note_unforeseen(&self, ask: &Ask) {
-        let place = (ask.path.clone(), ask.name.target, ask.name.level);
-        let mut waiting = self.waiting.lock();
-        let asked = waiting.asked.get(&place).copied().unwrap_or(0) + 1;
-        waiting.asked.insert(place, asked);
-        if asked == LIKELY && waiting.directories.len() < DIRECTORIES {
-            waiting.directories.push(Module {
-                root: Arc::clone(&ask.root),
-                path: ask.path.clone(),
-                target: ask.name.target,
-                level: ask.name.level,
-            });
-            drop(waiting);
-            self.changed.notify_one();
-        }
-    }
-
     /// Hands out modules to `compile`, one after the other, until [`Ahead::stop`].
     pub fn run(&self, compile: impl Fn(Ask)) {
         loop {
-            let next = {
+            let module = {
                 let mut waiting = self.waiting.lock();
                 loop {
                     if waiting.stopped {
                         return;
                     }
-                    if let Some(next) = waiting.next() {
-                        break next;
+                    match waiting.stack.pop() {
+                        Some(module) => break module,
+                        None => self.changed.wait(&mut waiting),
                     }
-                    self.changed.wait(&mut waiting);
                 }
             };
-            match next {
-                Next::Module(module) => {
-                    if let Some(ask) = find(&module) {
-                        compile(ask);
-                    }
-                }
-                Next::Directory(directory) => {
-                    self.waiting.lock().neighbours = neighbours(&directory);
-                }
+            if let Some(ask) = find(&module) {
+                compile(ask);
             }
         }
     }
@@ -153,52 +112,6 @@ impl Ahead {
         self.waiting.lock().stopped = true;
         self.changed.notify_all();
     }
-}
-
-/// What to do next.
-enum Next {
-    Module(Module),
-    /// The modules in a directory, all of them neighbours.
-    Directory(Module),
-}
-
-impl Waiting {
-    fn next(&mut self) -> Option<Next> {
-        if let Some(module) = self.stack.pop() {
-            return Some(Next::Module(module));
-        }
-        while let Some(module) = self.neighbours.pop() {
-            let key = (module.path.clone(), module.target, module.level);
-            if self.seen.insert(key, ()).is_none() {
-                return Some(Next::Module(module));
-            }
-        }
-        self.directories.pop().map(Next::Directory)
-    }
-}
-
-/// The modules in a directory, the first by name last.
-fn neighbours(directory: &Module) -> Vec<Module> {
-    let mut stems: Vec<OsString> = Vec::new();
-    let listed = Dir::open(&*directory.root, &directory.path).and_then(|dir| {
-        list(&dir, |entry| {
-            stems.extend(
-                entry
-                    .source_stem()
-                    .map(|stem| OsStr::from_bytes(stem).to_owned()),
-            );
-            stems.len() < WAITING
-        })
-    });
-    if let Err(error) = listed {
-        log::debug!("no neighbours: {error}");
-    }
-    stems.sort_by(|one, other| other.cmp(one));
-    let module = |stem: OsString| Module {
-        path: join(&directory.path, &stem),
-        ..directory.clone()
-    };
-    stems.into_iter().map(module).collect()
 }
 
 /// The request for a module's entry, if the module is a source of the tree.

@@ -49,11 +49,6 @@ impl<W> Flights<W> {
         }
     }
 
-    /// Whether there is such a flight.
-    pub fn has(&self, key: &Key) -> bool {
-        self.waiting.lock().contains_key(key)
-    }
-
     /// Ends a flight and gives all who waited.
     pub fn land(&self, key: &Key) -> Vec<W> {
         self.waiting.lock().remove(key).unwrap_or_default()

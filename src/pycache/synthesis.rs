@@ -400,9 +400,6 @@ impl Synthesis {
         };
         if self.options.ahead {
             self.ahead.note(&ask, &content);
-            if !self.flights.has(&key) {
-                self.ahead.note_unforeseen(&ask);
-            }
         }
         let job = self.job(&ask, content);
         let pending = Arc::clone(pending);
