@@ -265,8 +265,17 @@ impl Threads {
                 .all(|thread| processors::allow(Some(*thread), &there))
     }
 
+    /// Whether answers may be given after all others, as far as that can be known beforehand.
     fn may_yield(&self) -> bool {
-        self.returns && self.not_before.is_none_or(|from| Instant::now() >= from)
+        self.returns
+            && self.not_before.is_none_or(|from| Instant::now() >= from)
+            && processors::runnable().is_some_and(|all| all.saturating_sub(1) <= self.few())
+    }
+
+    /// How many others may be running for the reader's processor to have no other work, most
+    /// likely: what is new is put where nothing runs. One that has just gone to sleep may be counted.
+    fn few(&self) -> u32 {
+        self.permitted.map_or(0, |all| (all.count() / 4).max(1))
     }
 
     /// Whether the reader sleeps while one of the threads could run and does not, since it comes
@@ -400,42 +409,54 @@ mod tests {
         here(sched_getaffinity(None).unwrap())
     }
 
+    /// Ends the watch also when the test fails, or nobody would hear of it.
+    struct Ended<'a>(&'a Proximity);
+
+    impl Drop for Ended<'_> {
+        fn drop(&mut self) {
+            self.0.end();
+        }
+    }
+
+    /// Repeats a step until something holds: the watch frees whoever is too slow.
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < end, "never: {what}");
+            std::thread::yield_now();
+        }
+    }
+
     #[test]
     fn threads_go_to_the_processor_of_a_reader_that_is_alone_and_are_free_again_after_it() {
         let Some(all) = two_processors() else { return };
         let last = here(all).pop().unwrap();
         let proximity = Proximity::new();
         std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| proximity.watch());
+            let _ended = Ended(&proximity);
+            scope.spawn(|| proximity.watch());
             beside(last, |reader| {
-                let (asked, ask) = crossbeam_channel::bounded::<()>(0);
-                let (tell, told) = crossbeam_channel::bounded(0);
+                let (tell, told) = crossbeam_channel::bounded(1);
+                let (end, ended) = crossbeam_channel::bounded::<()>(0);
                 std::thread::scope(|scope| {
                     let other = &proximity;
                     scope.spawn(move || {
                         other.join();
-                        while ask.recv().is_ok() {
-                            tell.send(bound()).unwrap();
-                        }
+                        tell.send(gettid()).unwrap();
+                        let _ = ended.recv();
                     });
-                    // The one that looks binds the other, and is bound at its next request.
-                    while proximity.threads.lock().all.is_empty() {
-                        std::thread::yield_now();
-                    }
-                    proximity.before_answer(reader);
-                    asked.send(()).unwrap();
-                    assert_eq!(told.recv().unwrap(), [last]);
-                    proximity.before_answer(reader);
-                    assert_eq!(bound(), [last]);
-                    while bound() == [last] {
-                        std::thread::sleep(TICK);
-                    }
-                    assert_eq!(bound(), here(all), "nobody asks any more");
-                    drop(asked);
+                    let companion = told.recv().unwrap();
+                    let of = |thread| here(sched_getaffinity(thread).unwrap());
+                    until("both are bound", || {
+                        proximity.before_answer(reader);
+                        of(None) == [last] && of(Some(companion)) == [last]
+                    });
+                    until("both are free, since nobody asks", || {
+                        of(None) == here(all) && of(Some(companion)) == here(all)
+                    });
+                    drop(end);
                 });
             });
-            proximity.end();
-            watcher.join().unwrap();
         });
     }
 
@@ -459,13 +480,13 @@ mod tests {
 
     #[test]
     fn a_thread_runs_as_usual_before_the_next_answer_and_when_it_is_free() {
-        if two_processors().is_none() {
-            return;
-        }
+        let Some(all) = two_processors() else { return };
         let proximity = Proximity::new();
-        beside(here(processors::permitted().unwrap())[0], |reader| {
+        beside(here(all)[0], |reader| {
             proximity.before_answer(reader);
             let returns = proximity.threads.lock().returns;
+            // Not by itself, where other tests run.
+            proximity.yields.store(returns, SeqCst);
             proximity.answer(|| assert_eq!(priority::is_usual(), !returns));
             assert_eq!(priority::is_usual(), !returns);
             proximity.before_answer(reader);
@@ -488,11 +509,9 @@ mod tests {
         }
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| proximity.watch());
+            let _ended = Ended(&proximity);
+            scope.spawn(|| proximity.watch());
             beside(last, |reader| {
-                proximity.before_answer(reader);
-                proximity.answer(|| ());
-                proximity.before_answer(reader);
                 std::thread::scope(|scope| {
                     scope.spawn(|| {
                         assert!(processors::allow(None, &processors::only(last)));
@@ -500,19 +519,19 @@ mod tests {
                             std::hint::spin_loop();
                         }
                     });
-                    for _ in 0..1000 {
-                        proximity.before_answer(reader);
-                        proximity.answer(|| std::thread::sleep(Duration::from_millis(1)));
-                        if proximity.threads.lock().not_before.is_some() {
-                            break;
-                        }
-                    }
+                    let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        until("the delay is noticed", || {
+                            proximity.before_answer(reader);
+                            proximity.yields.store(true, SeqCst);
+                            proximity.answer(|| std::thread::sleep(Duration::from_millis(1)));
+                            proximity.threads.lock().not_before.is_some()
+                        });
+                    }));
                     stop.store(true, Relaxed);
+                    assert!(noticed.is_ok());
                 });
             });
             assert!(!proximity.threads.lock().may_yield());
-            proximity.end();
-            watcher.join().unwrap();
         });
     }
 

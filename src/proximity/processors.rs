@@ -55,6 +55,15 @@ pub fn every() -> CpuSet {
     set
 }
 
+/// How many threads of the whole machine run or could run now, this one included. `None` when that
+/// cannot be known.
+pub fn runnable() -> Option<u32> {
+    let load = std::fs::read("/proc/loadavg").ok()?;
+    let text = std::str::from_utf8(&load).ok()?;
+    let (runnable, _) = text.split_ascii_whitespace().nth(3)?.split_once('/')?;
+    runnable.parse().ok()
+}
+
 /// A thread as it can be seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -131,5 +140,6 @@ mod tests {
         let thread = std::thread::Builder::new().name(name).spawn(body).unwrap();
         thread.join().unwrap();
         assert!(Watched::open(None, 0).is_none());
+        assert!(runnable().unwrap() >= 1);
     }
 }
