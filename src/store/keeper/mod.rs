@@ -119,7 +119,7 @@ impl Keeper {
         if self.account.is_some() {
             let missed = self.core.missed.swap(false, Relaxed);
             if missed || (self.sweep.is_none() && now >= self.next_sweep) {
-                self.start_sweep(false);
+                self.start_sweep();
             }
             self.sweep_on();
         }
@@ -281,12 +281,13 @@ impl Keeper {
         self.core.set_place(None);
         self.place = None;
         self.lock = None;
-        self.sweep = None;
         self.drop_account();
     }
 
-    /// Ends the account without waiting; totals are unknown until there is another.
+    /// Ends the account without waiting; totals are unknown until there is another. A sweep under
+    /// way ends with it: what it has compared is in the records of this account only.
     fn drop_account(&mut self) {
+        self.sweep = None;
         if let Some(account) = self.account.take() {
             account.close(Duration::ZERO);
         }
@@ -337,7 +338,7 @@ impl Keeper {
                     self.account = Some(account);
                     self.indexed = true;
                     self.say(State::Ready, None);
-                    self.next_sweep = Instant::now() + self.core.options.pace.first_sweep;
+                    self.plan_first_sweep();
                     return;
                 }
                 Err(trouble) => trouble,
@@ -359,6 +360,46 @@ impl Keeper {
         self.failures = 0;
         self.next_index = Instant::now() + self.core.options.pace.retry;
         self.say(State::Unindexed, Some(trouble.to_string()));
+        self.plan_first_sweep();
+    }
+
+    /// The records of an account that was just opened are compared with the folder a while later.
+    fn plan_first_sweep(&mut self) {
         self.next_sweep = Instant::now() + self.core.options.pace.first_sweep;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::blob::Encoder;
+    use crate::store::testing::{entry_of, key_of};
+    use crate::store::{Options, clock};
+    use crossbeam_channel::bounded;
+
+    #[test]
+    fn an_index_that_is_lost_during_a_sweep_is_swept_from_the_beginning() {
+        const BLOBS: u64 = 100;
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = Options::new(dir.path());
+        options.pace.first_sweep = Duration::ZERO;
+        let (events, inbox) = bounded(1);
+        let (opened, _wait) = bounded(0);
+        let mut keeper = Keeper::new(Arc::new(Core::new(options, events)), inbox, opened);
+        keeper.check();
+        let place = Arc::clone(keeper.place.as_ref().unwrap());
+        let mut encoder = Encoder::new().unwrap();
+        for number in 0..BLOBS {
+            let key = key_of(number);
+            let blob = encoder.encode(&key, &entry_of(number, 100), clock::now() / 1000);
+            place.write(&key.name(), &blob.unwrap()).unwrap();
+        }
+        keeper.start_sweep();
+        keeper.sweep = keeper.sweep.take().map(Sweep::near_its_end);
+        keeper.lose_index(Trouble::Interrupted);
+        while keeper.rebuilding {
+            keeper.turn();
+        }
+        assert_eq!(keeper.core.totals.entries.load(Relaxed), BLOBS);
     }
 }

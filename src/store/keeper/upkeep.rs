@@ -33,6 +33,14 @@ pub(super) struct Sweep {
     everything: bool,
 }
 
+#[cfg(test)]
+impl Sweep {
+    /// The same with one shard left.
+    pub(super) fn near_its_end(self) -> Sweep {
+        Sweep { next: 255, ..self }
+    }
+}
+
 impl Keeper {
     /// Makes the records of this blob, and of others that were told of, agree with the files.
     pub(super) fn note_changes(&mut self, first: Name) {
@@ -152,11 +160,11 @@ impl Keeper {
         false
     }
 
-    pub(super) fn start_sweep(&mut self, everything: bool) {
+    pub(super) fn start_sweep(&mut self) {
         self.next_sweep = Instant::now() + self.core.options.pace.sweep;
         self.sweep = Some(Sweep {
             next: 0,
-            everything: everything || self.rebuilding,
+            everything: self.rebuilding,
         });
         if let Some(place) = &self.place
             && let Err(error) = place.sweep_tmp(clock::millis(ABANDONED))
