@@ -9,6 +9,7 @@ use super::{
     Pool, StmtId, StmtKind, StmtList, Sym, TypeParamKind, TypeParamList,
 };
 use crate::compiler::native::error::Loc;
+use crate::compiler::native::recursion;
 use std::fmt::Write;
 
 /// The text form of a module.
@@ -72,7 +73,7 @@ impl Dumper<'_> {
     fn child(&mut self, field: &str, dump: impl FnOnce(&mut Self)) {
         self.line(format_args!(" {field}:"));
         self.depth += 2;
-        stacker::maybe_grow(256 * 1024, 4 * 1024 * 1024, || dump(self));
+        recursion::with_stack(|| dump(self));
         self.depth -= 2;
     }
 
@@ -80,7 +81,7 @@ impl Dumper<'_> {
         if len > 0 {
             self.line(format_args!(" {field}["));
             self.depth += 2;
-            stacker::maybe_grow(256 * 1024, 4 * 1024 * 1024, || dump(self));
+            recursion::with_stack(|| dump(self));
             self.depth -= 2;
         }
     }

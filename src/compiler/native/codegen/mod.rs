@@ -72,7 +72,6 @@ pub struct Module {
 
 /// How deep expressions and statements may nest here; CPython gives up earlier.
 const MAX_DEPTH: u32 = 20_000;
-/// So much stack is left for one level.
 /// How many instructions a code object may have here.
 const MAX_INSTRUCTIONS: usize = 1 << 22;
 

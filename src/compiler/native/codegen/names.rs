@@ -5,40 +5,18 @@ use super::unit::ScopeType;
 use crate::compiler::native::ast::{Ctx, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
-use crate::compiler::native::symtable::{BlockKind, Flags, Scope};
+use crate::compiler::native::symtable::{BlockKind, Flags, Scope, mangle, maybe_mangle};
 
 impl Compiler<'_> {
     /// The name under which a name of the program is known (`_Class__name`).
     pub(super) fn mangle(&mut self, name: Sym) -> Sym {
-        if let Some(names) = &self.table.block(self.unit.block).mangled_names
-            && !names.contains(&name)
-        {
-            return name;
-        }
-        self.mangle_for(self.unit.private, name)
+        let block = self.table.block(self.unit.block);
+        maybe_mangle(self.pool, self.unit.private, block, name)
     }
 
     /// As [`Self::mangle`], for a class.
     pub(super) fn mangle_for(&mut self, class: Option<Sym>, name: Sym) -> Sym {
-        match class {
-            Some(class) if self.pool.is_private(name) => self.mangle_private(class, name),
-            _ => name,
-        }
-    }
-
-    #[inline(never)]
-    fn mangle_private(&mut self, class: Sym, name: Sym) -> Sym {
-        let text = self.pool.text(name);
-        if text.ends_with(b"__") || text.contains(&b'.') {
-            return name;
-        }
-        let class = self.pool.text(class);
-        let Some(start) = class.iter().position(|&byte| byte != b'_') else {
-            return name;
-        };
-        let class = class.get(start..).unwrap_or(&[]);
-        let mangled = [b"_", class, text].concat();
-        self.pool.sym_bytes(&mangled)
+        mangle(self.pool, class, name)
     }
 
     /// Flags and scope of a mangled name in the current block.

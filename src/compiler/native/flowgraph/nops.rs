@@ -8,8 +8,8 @@ use crate::compiler::native::opcode::Op;
 const GOES: u32 = u32::MAX;
 
 /// Marks the `NOP`s that no line needs, `first` being the first of all. `line_after`: the line of
-/// what follows the block, if something does. Returns how many
-/// go and how many stay.
+/// what follows the block, if something does. Returns how many go and how many
+/// stay.
 fn mark_nops(instrs: &mut [CfgInstr], first: usize, line_after: Option<i32>) -> (usize, usize) {
     let (mut marked, mut left) = (0, 0);
     let mut index = first;

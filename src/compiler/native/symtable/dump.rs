@@ -2,6 +2,7 @@
 
 use super::{Block, BlockId, BlockKind, Flags, Scope, SymbolTable};
 use crate::compiler::native::ast::{Pool, Sym};
+use crate::compiler::native::recursion;
 use std::fmt::Write;
 
 /// The text form: what CPython's `_symtable` shows of each block.
@@ -54,7 +55,7 @@ fn write_block(table: &SymbolTable, pool: &Pool, id: BlockId, depth: usize, out:
         let _ = writeln!(out, "{indent} {symbol}");
     }
     for &child in &block.children {
-        stacker::maybe_grow(256 * 1024, 4 * 1024 * 1024, || {
+        recursion::with_stack(|| {
             write_block(table, pool, child, depth + 1, out);
         });
     }
