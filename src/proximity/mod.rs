@@ -90,9 +90,7 @@ struct Binding {
 }
 
 thread_local! {
-    /// Whether this thread is one of [`Threads::all`].
-    static JOINED: Cell<bool> = const { Cell::new(false) };
-    /// Whether requests come to this thread.
+    /// Whether requests come to this thread. Then it is one of [`Threads::all`].
     static SERVES: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread runs after all others.
     static LAST: Cell<bool> = const { Cell::new(false) };
@@ -120,11 +118,9 @@ impl Proximity {
         })
     }
 
-    /// Makes the calling thread one of those that answer. What it starts begins with [`anywhere`].
+    /// Makes the calling thread one of those that answer: once, and not by one that calls
+    /// [`Proximity::before_answer`]. What it starts begins with [`anywhere`].
     pub fn join(&self) {
-        if JOINED.replace(true) {
-            return;
-        }
         let this = gettid();
         let mut threads = self.threads.lock();
         threads.all.push(this);
@@ -141,8 +137,9 @@ impl Proximity {
         if reader == 0 {
             return;
         }
-        SERVES.set(true);
-        self.join();
+        if !SERVES.replace(true) {
+            self.join();
+        }
         let recent = Recent::unpack(self.recent.load(Relaxed)).and(reader);
         self.recent.store(recent.pack(), Relaxed);
         if !recent.is_alone() {
@@ -156,12 +153,11 @@ impl Proximity {
             self.wait.store(wait - 1, Relaxed);
         } else if let Some(mut threads) = self.threads.try_lock() {
             let free = threads.bound.is_none();
-            self.wait.store(threads.approach(reader), Relaxed);
-            if threads.bound.is_none() {
-                self.yields.store(false, Relaxed);
-                return;
-            }
-            if free {
+            let wait = threads.approach(reader);
+            self.wait.store(wait.unwrap_or(LATE), Relaxed);
+            if wait.is_none() {
+                self.free(&mut threads);
+            } else if free {
                 self.yields.store(threads.may_yield(), SeqCst);
                 self.changed.notify_one();
             }
@@ -183,6 +179,8 @@ impl Proximity {
         }
     }
 
+    /// First nobody yields any more, then all run as usual: a thread that begins to yield meanwhile
+    /// sees that.
     fn free(&self, threads: &mut Threads) {
         self.yields.store(false, SeqCst);
         threads.free();
@@ -216,20 +214,16 @@ impl Proximity {
 }
 
 impl Threads {
-    /// Binds all threads to the processor where the reader ran last, or lets them be. The requests
-    /// until it is worth to look again.
-    fn approach(&mut self, reader: u32) -> u32 {
+    /// Binds all threads to the processor where the reader ran last. The requests until it is worth
+    /// to look again; `None` when the threads are to be freed.
+    fn approach(&mut self, reader: u32) -> Option<u32> {
         if self.permitted.is_none() || self.ended {
-            return LATE;
+            return None;
         }
-        let seen = self.look_at(reader);
-        let next = seen.and_then(|seen| match self.bound {
-            None => Some(Binding::to(seen.processor)),
-            Some(bound) => bound.next(seen.processor),
-        });
-        let Some(next) = next else {
-            self.free();
-            return LATE;
+        let seen = self.look_at(reader)?;
+        let next = match self.bound {
+            None => Binding::to(seen.processor),
+            Some(bound) => bound.next(seen.processor)?,
         };
         let (before, left) = (self.bound.replace(next), self.left.take());
         let this = gettid();
@@ -239,11 +233,7 @@ impl Threads {
         } else {
             left.is_none_or(|left| self.bind(next.processor, |thread| thread == left))
         };
-        if !bound {
-            self.free();
-            return LATE;
-        }
-        next.wait
+        bound.then_some(next.wait)
     }
 
     fn look_at(&mut self, reader: u32) -> Option<Seen> {
@@ -405,8 +395,9 @@ mod tests {
         (0..CpuSet::MAX_CPU).filter(|at| set.is_set(*at)).collect()
     }
 
-    fn bound() -> Vec<usize> {
-        here(sched_getaffinity(None).unwrap())
+    /// Where a thread (`None`: this one) may run.
+    fn of(thread: Option<Pid>) -> Vec<usize> {
+        here(sched_getaffinity(thread).unwrap())
     }
 
     /// Ends the watch also when the test fails, or nobody would hear of it.
@@ -446,7 +437,6 @@ mod tests {
                         let _ = ended.recv();
                     });
                     let companion = told.recv().unwrap();
-                    let of = |thread| here(sched_getaffinity(thread).unwrap());
                     until("both are bound", || {
                         proximity.before_answer(reader);
                         of(None) == [last] && of(Some(companion)) == [last]
@@ -469,12 +459,12 @@ mod tests {
             for _ in 0..2 {
                 proximity.before_answer(reader);
             }
-            assert_eq!(bound(), [last]);
+            assert_eq!(of(None), [last]);
             for other in 1..10 {
                 proximity.before_answer(reader);
                 proximity.before_answer(reader ^ other);
             }
-            assert_eq!(bound(), here(all));
+            assert_eq!(of(None), here(all));
         });
     }
 
