@@ -1,7 +1,8 @@
 """Imports the modules of a tree again and again, and counts what went wrong.
 
-    import_loop.py DIR COUNT IMPORTS PROGRESS     COUNT modules as modules.py makes them; PROGRESS is a file that always
-                                                  tells how many imports are done
+    import_loop.py DIR COUNT IMPORTS PROGRESS     COUNT modules as modules.py makes them; at least IMPORTS, and on until
+                                                  the file PROGRESS.stop is there; PROGRESS is a file that always tells
+                                                  how many imports are done
 Prints: imports, right ones, errors, how many this reader compiled itself, the longest import in milliseconds; then a line
 for each kind of error. Runs on CPython 3.6 and later.
 """
@@ -30,7 +31,8 @@ packages = sorted({name.partition(".")[0] for name in names})
 right = errors = 0
 longest = 0.0
 kinds = {}
-for number in range(imports):
+number = 0
+while number < imports or not os.path.exists(progress + ".stop"):
     name = names[number % count]
     start = time.time()
     try:
@@ -52,6 +54,7 @@ for number in range(imports):
         with open(progress + ".new", "w") as target:
             target.write(str(number))
         os.rename(progress + ".new", progress)
-print(imports, right, errors, len(compiled), int(longest * 1000))
+    number += 1
+print(number, right, errors, len(compiled), int(longest * 1000))
 for kind, times in sorted(kinds.items()):
     print("%6d  %s" % (times, kind))
