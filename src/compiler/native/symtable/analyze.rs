@@ -94,6 +94,13 @@ impl Builder<'_> {
         }
 
         let mut new_free = FreeNames::default();
+        if self.draft(id).plain_methods {
+            inner.class = if is_class { Some(id) } else { outer.class };
+            let classdict = Symbol::new(self.names.classdict, Flags::USE);
+            if self.analyze_name(id, classdict, &mut inner)? == Scope::Free {
+                new_free.add(classdict.name);
+            }
+        }
         let mut inlined_cells = Set::default();
         let can_see_class = self.block(id).can_see_class_scope;
         let children = self.block(id).children.clone();

@@ -31,6 +31,8 @@ pub(super) struct Draft {
     pub(super) scope_info: Option<&'static str>,
     pub(super) in_conditional_block: bool,
     pub(super) in_unevaluated_annotation: bool,
+    /// 3.14: methods without annotations are in here.
+    pub(super) plain_methods: bool,
 }
 
 /// Names that the compiler makes itself.

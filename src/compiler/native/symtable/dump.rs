@@ -55,10 +55,20 @@ fn write_block(table: &SymbolTable, pool: &Pool, id: BlockId, depth: usize, out:
         let _ = writeln!(out, "{indent} {symbol}");
     }
     for &child in &block.children {
+        if is_bare(table.block(child), pool) {
+            continue;
+        }
         recursion::with_stack(|| {
             write_block(table, pool, child, depth + 1, out);
         });
     }
+}
+
+/// A block of annotations that uses no names. This compiler makes none for a function without annotations.
+fn is_bare(block: &Block, pool: &Pool) -> bool {
+    let implied: [&[u8]; 2] = [b".format", b"__classdict__"];
+    block.kind == BlockKind::Annotation
+        && (block.symbols.iter()).all(|symbol| implied.contains(&pool.text(symbol.name)))
 }
 
 fn symbol(block: &Block, pool: &Pool, name: Sym) -> String {

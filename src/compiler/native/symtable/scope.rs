@@ -32,7 +32,7 @@ pub enum BlockKey {
     TypeParamBound(TypeParamId),
     /// The default of a type parameter.
     TypeParamDefault(TypeParamId),
-    /// 3.14: the annotations of a `def`.
+    /// 3.14: the annotations of a `def` that has some.
     Annotations(StmtId),
     /// 3.14: the annotations of the names in a module, class or function.
     NameAnnotations(BlockId),
@@ -131,6 +131,13 @@ pub struct Symbol {
     pub scope: Scope,
 }
 
+impl Symbol {
+    pub(super) fn new(name: Sym, flags: Flags) -> Symbol {
+        let scope = Scope::Unknown;
+        Symbol { name, flags, scope }
+    }
+}
+
 /// A scope of the program. The fields are named after CPython's `ste_*`.
 #[derive(Clone, Debug)]
 pub struct Block {
@@ -180,7 +187,7 @@ pub struct Block {
     /// 3.14: the block of the annotated names of this class, module or function. (That of a
     /// function's parameters has the key [`BlockKey::Annotations`].)
     pub annotation_block: Option<BlockId>,
-    /// 3.14: whether annotations were seen.
+    /// 3.14: whether it has annotated names.
     pub annotations_used: bool,
     /// Of type parameters of a class: the names that need mangling in them.
     #[allow(clippy::box_collection)] // Hardly any block has some.
@@ -220,11 +227,7 @@ impl Block {
             return;
         }
         let at = self.symbols.len() as u32;
-        self.symbols.push(Symbol {
-            name,
-            flags,
-            scope: Scope::Unknown,
-        });
+        self.symbols.push(Symbol::new(name, flags));
         if let Some(index) = &mut self.index {
             index.insert(name, at);
         } else if self.symbols.len() > FEW_SYMBOLS {

@@ -3,7 +3,7 @@
 use super::build::Builder;
 use super::scope::{BlockId, BlockKey, BlockKind, Flags};
 use crate::compiler::native::ast::{
-    Arg, Arguments, ClassDef, ExprId, ExprKind, FunctionDef, Id, List, Stmt, StmtId, StmtKind,
+    Arg, Arguments, Ast, ClassDef, ExprId, ExprKind, FunctionDef, Id, List, Stmt, StmtId, StmtKind,
     StmtList, Sym, TypeParamKind, TypeParamList, docstring,
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
@@ -236,24 +236,22 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Visits the annotations of the parameters, in CPython's order.
+    fn has_parameter_annotations(&self, args: &Arguments) -> bool {
+        parameter_annotations(self.ast, args).next().is_some()
+    }
+
+    /// Visits the annotations of the parameters.
     fn parameter_annotations(&mut self, args: &Arguments) -> Pass<()> {
-        let ast = self.ast;
-        let of_list = |list: List<Arg>| ast.slice(list).iter().filter_map(|arg| arg.annotation);
-        let of_one = |arg: Option<Id<Arg>>| arg.and_then(|arg| ast.get(arg).annotation);
-        let annotations = of_list(args.posonlyargs)
-            .chain(of_list(args.args))
-            .chain(of_one(args.vararg))
-            .chain(of_one(args.kwarg))
-            .chain(of_list(args.kwonlyargs));
-        for annotation in annotations {
-            self.cur().annotations_used = true;
+        for annotation in parameter_annotations(self.ast, args) {
             self.expr(annotation)?;
         }
         Ok(())
     }
 
     /// 3.14: the block of a function's `__annotate__`.
+    ///
+    /// CPython opens it also for a function without annotations. All that shows of it then is that the
+    /// methods of a class ask for the class's namespace.
     fn function_annotations(
         &mut self,
         id: StmtId,
@@ -262,6 +260,10 @@ impl Builder<'_> {
         returns: Option<ExprId>,
     ) -> Pass<()> {
         let in_class = self.cur().can_see_class_scope || self.cur_kind() == BlockKind::Class;
+        if returns.is_none() && !self.has_parameter_annotations(args) {
+            self.cur_draft().plain_methods |= in_class && !self.future.annotations;
+            return Ok(());
+        }
         let name = self.names.annotate;
         self.enter(name, BlockKind::Annotation, BlockKey::Annotations(id), loc)?;
         if in_class {
@@ -269,10 +271,7 @@ impl Builder<'_> {
             self.add_def(self.names.classdict, Flags::USE, loc)?;
         }
         self.parameter_annotations(args)?;
-        if let Some(returns) = returns {
-            self.cur().annotations_used = true;
-            self.expr(returns)?;
-        }
+        self.opt_expr(returns)?;
         self.exit();
         Ok(())
     }
@@ -284,7 +283,7 @@ impl Builder<'_> {
         args: &Arguments,
         returns: Option<ExprId>,
     ) -> Pass<()> {
-        if self.future.annotations {
+        if self.future.annotations && self.has_parameter_annotations(args) {
             let name = self.names.annotation;
             self.enter(name, BlockKind::Annotation, BlockKey::FutureAnnotation, loc)?;
             self.parameter_annotations(args)?;
@@ -570,4 +569,15 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// The annotations of the parameters, in CPython's order.
+fn parameter_annotations<'a>(ast: &'a Ast, args: &Arguments) -> impl Iterator<Item = ExprId> + 'a {
+    let of_list = |list: List<Arg>| ast.slice(list).iter().filter_map(|arg| arg.annotation);
+    let of_one = |arg: Option<Id<Arg>>| arg.and_then(|arg| ast.get(arg).annotation);
+    of_list(args.posonlyargs)
+        .chain(of_list(args.args))
+        .chain(of_one(args.vararg))
+        .chain(of_one(args.kwarg))
+        .chain(of_list(args.kwonlyargs))
 }

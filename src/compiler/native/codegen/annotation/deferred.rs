@@ -68,11 +68,8 @@ impl Compiler<'_> {
         let Some(block) = self.table.lookup(BlockKey::Annotations(id)) else {
             return Ok(0);
         };
-        let symbols = self.table.block(block);
-        if !symbols.annotations_used {
-            return Ok(0);
-        }
-        self.enter_annotations(loc, block, symbols.name)?;
+        let name = self.table.block(block).name;
+        self.enter_annotations(loc, block, name)?;
         let count = self.parameter_annotations(loc, args, returns)?;
         self.op_count(loc, Op::BuildMap, count);
         self.leave_annotate(loc)?;
