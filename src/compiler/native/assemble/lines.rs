@@ -1,6 +1,5 @@
 //! The location table (PEP 626, PEP 657; 3.11 and later).
 
-use super::Spot;
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::Sequence;
 
@@ -14,26 +13,28 @@ const NO_LOCATION: u8 = 15;
 
 struct Table {
     out: Vec<u8>,
+    /// The line of the last entry.
     line: i32,
 }
 
-/// The table of a sequence whose instructions are at these spots.
-pub(super) fn location_table(sequence: &Sequence, spots: &[Spot], first_line: i32) -> Vec<u8> {
+/// The table of a sequence whose instructions begin there, in code units.
+pub(super) fn location_table(sequence: &Sequence, starts: &[u32], first_line: i32) -> Vec<u8> {
     let mut table = Table {
-        out: Vec::with_capacity(3 * spots.len() + 8),
+        out: Vec::with_capacity(3 * starts.len() + 8),
         line: first_line,
     };
+    // The stretch of code with one place.
     let mut loc = Loc::NONE;
-    let mut units = 0;
-    for (instr, spot) in sequence.instrs.iter().zip(spots) {
+    let mut start = 0;
+    for (instr, &here) in sequence.instrs.iter().zip(starts) {
         if instr.loc != loc {
-            table.stretch(loc, units);
+            table.stretch(loc, here - start);
             loc = instr.loc;
-            units = 0;
+            start = here;
         }
-        units += spot.size();
     }
-    table.stretch(loc, units);
+    let end = starts.last().copied().unwrap_or(start);
+    table.stretch(loc, end - start);
     table.out
 }
 
@@ -44,10 +45,12 @@ fn signed(value: i32) -> u32 {
 
 impl Table {
     fn stretch(&mut self, loc: Loc, mut units: u32) {
-        while units > 0 {
-            let part = units.min(MAX_ENTRY);
-            self.entry(loc, part);
-            units -= part;
+        while units > MAX_ENTRY {
+            self.entry(loc, MAX_ENTRY);
+            units -= MAX_ENTRY;
+        }
+        if units > 0 {
+            self.entry(loc, units);
         }
     }
 
@@ -70,33 +73,39 @@ impl Table {
         self.out.push(value as u8);
     }
 
-    /// Not inlined: what is computed for one form of an entry would be computed for all.
-    #[inline(never)]
+    /// Writes an entry. The two short forms, which most have, come first.
+    #[inline]
     fn entry(&mut self, loc: Loc, units: u32) {
+        if loc.end_line == loc.line {
+            // As unsigned numbers, so that none that is negative is in range.
+            let delta = loc.line.wrapping_sub(self.line) as u32;
+            let (col, end_col) = (loc.col as u32, loc.end_col as u32);
+            let width = end_col.wrapping_sub(col);
+            if delta == 0 && col < 80 && width < 16 {
+                let first = 0x80 | (col >> 3) << 3 | (units - 1);
+                return self.put(2, u64::from(first | ((col & 7) << 4 | width) << 8));
+            }
+            if delta < 3 && col < 128 && end_col < 128 {
+                let first = 0x80 | (u32::from(ONE_LINE) + delta) << 3 | (units - 1);
+                self.line = loc.line;
+                return self.put(3, u64::from(first | col << 8 | end_col << 16));
+            }
+        }
+        self.long_entry(loc, units);
+    }
+
+    #[inline(never)]
+    fn long_entry(&mut self, loc: Loc, units: u32) {
         if loc.line == -1 {
             return self.start(NO_LOCATION, units);
         }
         let delta = loc.line.wrapping_sub(self.line);
         let (col, end_col) = (loc.col, loc.end_col);
-        if col < 0 || end_col < 0 {
-            if loc.end_line == loc.line || loc.end_line < 0 {
-                self.start(NO_COLUMNS, units);
-                self.varint(signed(delta));
-                self.line = loc.line;
-                return;
-            }
-        } else if loc.end_line == loc.line {
-            if delta == 0 && col < 80 && (0..16).contains(&(end_col - col)) {
-                let first = 0x80 | ((col >> 3) as u8) << 3 | (units as u8 - 1);
-                let second = ((col & 7) << 4 | (end_col - col)) as u8;
-                return self.put(2, u64::from(first) | u64::from(second) << 8);
-            }
-            if (0..3).contains(&delta) && col < 128 && end_col < 128 {
-                let first = 0x80 | (ONE_LINE + delta as u8) << 3 | (units as u8 - 1);
-                self.line = loc.line;
-                let columns = (col as u64) << 8 | (end_col as u64) << 16;
-                return self.put(3, u64::from(first) | columns);
-            }
+        if (col < 0 || end_col < 0) && (loc.end_line == loc.line || loc.end_line < 0) {
+            self.start(NO_COLUMNS, units);
+            self.varint(signed(delta));
+            self.line = loc.line;
+            return;
         }
         self.line = loc.line;
         let numbers = [

@@ -4,9 +4,10 @@ mod exceptions;
 mod lines;
 
 use super::error::{Loc, Pass, Stop};
-use super::instruction::Sequence;
+use super::instruction::{Instr, Sequence};
 use super::opcode::Op;
 use super::profile::Profile;
+use lines::location_table;
 
 /// Bytecode with its tables.
 #[derive(Debug)]
@@ -21,22 +22,21 @@ pub struct Assembled {
 
 /// How far the `END_SEND` of an asynchronous loop is behind its `SEND`, in units (3.14).
 const END_SEND_OFFSET: u32 = 5;
-/// The longest bytecode, in units.
-const MAX_UNITS: u32 = 1 << 28;
-
 /// Lays out the instructions and writes the tables.
 pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
     if profile.since(14) {
         place_like_next(sequence);
     }
-    let unknown = || Stop::unsure("internal: an instruction that this version lacks");
-    let mut layout = Layout::new(sequence, profile).ok_or_else(unknown)?;
-    layout.resolve_jumps(sequence).ok_or_else(unknown)?;
-    let code = layout.write(sequence, profile).ok_or_else(unknown)?;
+    let mut layout = Layout::new(sequence, profile);
+    layout
+        .resolve_jumps(sequence)
+        .ok_or_else(|| Stop::unsure("internal: a jump to nowhere"))?;
     Ok(Assembled {
-        code,
-        linetable: lines::location_table(sequence, &layout.spots, first_line),
-        exceptiontable: exceptions::exception_table(sequence, &layout.spots)
+        code: layout
+            .write(sequence, profile)
+            .ok_or_else(|| Stop::unsure("internal: an instruction that this version lacks"))?,
+        linetable: location_table(sequence, &layout.starts, first_line),
+        exceptiontable: exceptions::exception_table(sequence, &layout.starts)
             .ok_or_else(|| Stop::unsure("internal: a handler without place"))?,
     })
 }
@@ -66,34 +66,8 @@ fn direction(op: Op, is_forward: bool) -> Op {
     }
 }
 
-/// Where an instruction is, in code units of two bytes.
-#[derive(Clone, Copy, Debug)]
-struct Spot {
-    offset: u32,
-    size: u8,
-    /// The opcode's number.
-    number: u8,
-}
-
-impl Spot {
-    fn size(self) -> u32 {
-        u32::from(self.size)
-    }
-
-    /// Where the next instruction is.
-    fn end(self) -> u32 {
-        self.offset + self.size()
-    }
-}
-
-struct Layout {
-    spots: Vec<Spot>,
-    /// The instructions that jump, with the instructions that they jump to.
-    jumps: Vec<(u32, u32)>,
-}
-
 /// How many `EXTENDED_ARG`s an argument needs.
-fn extended_args(arg: u32) -> u8 {
+fn extended_args(arg: u32) -> u32 {
     match arg {
         0..=0xff => 0,
         0x100..=0xffff => 1,
@@ -102,86 +76,100 @@ fn extended_args(arg: u32) -> u8 {
     }
 }
 
+/// Where instructions are, in code units of two bytes.
+#[derive(Debug)]
+struct Layout {
+    /// Where each instruction begins, and where the last one ends.
+    starts: Vec<u32>,
+    /// The instructions that jump, with the instructions that they jump to.
+    jumps: Vec<(u32, u32)>,
+}
+
 impl Layout {
     /// Chooses the directions of jumps, and lays the code out as if their arguments were the indices
-    /// of their targets, as CPython does. `None` for an instruction that the version lacks.
-    fn new(sequence: &mut Sequence, profile: &Profile) -> Option<Layout> {
-        let mut spots = Vec::with_capacity(sequence.instrs.len());
+    /// of their targets, as CPython does.
+    fn new(sequence: &mut Sequence, profile: &Profile) -> Layout {
+        let mut starts = Vec::with_capacity(sequence.instrs.len() + 1);
         let mut jumps = Vec::new();
-        let mut offset = 0u32;
-        for (at, instr) in sequence.instrs.iter_mut().enumerate() {
+        let mut end = 0;
+        starts.push(0);
+        starts.extend(sequence.instrs.iter_mut().enumerate().map(|(at, instr)| {
             if instr.op.is_jump() {
                 instr.op = direction(instr.op, instr.arg as usize > at);
                 jumps.push((at as u32, instr.arg));
             }
-            let row = profile.opcodes.row(instr.op);
-            let spot = Spot {
-                offset,
-                size: extended_args(instr.arg) + 1 + row.caches,
-                number: row.number?,
-            };
-            spots.push(spot);
-            offset = offset.checked_add(spot.size())?;
-        }
-        (offset <= MAX_UNITS).then_some(Layout { spots, jumps })
+            end += units(instr, profile);
+            end
+        }));
+        Layout { starts, jumps }
     }
 
     /// Replaces targets by distances. A long distance needs an `EXTENDED_ARG`, which makes other
     /// distances longer, so this repeats until no size changes.
     fn resolve_jumps(&mut self, sequence: &mut Sequence) -> Option<()> {
+        // By how much each jump grew or shrank, in their order.
+        let mut changes: Vec<(u32, i32)> = Vec::new();
         loop {
-            let mut resized = false;
             for &(at, target) in &self.jumps {
-                let there = self.spots.get(target as usize)?.offset;
-                let spot = self.spots.get_mut(at as usize)?;
+                let there = *self.starts.get(target as usize)?;
+                let end = *self.starts.get(at as usize + 1)?;
                 let instr = sequence.instrs.get_mut(at as usize)?;
                 let before = extended_args(instr.arg);
-                instr.arg = there.abs_diff(spot.end());
+                instr.arg = there.abs_diff(end);
                 if instr.op == Op::EndAsyncForOf {
                     instr.arg = instr.arg.saturating_sub(END_SEND_OFFSET);
                 }
                 let after = extended_args(instr.arg);
                 if after != before {
-                    spot.size = spot.size - before + after;
-                    resized = true;
+                    changes.push((at, after as i32 - before as i32));
                 }
             }
-            if !resized {
+            if changes.is_empty() {
                 return Some(());
             }
-            self.move_spots()?;
+            self.resize(&changes)?;
+            changes.clear();
         }
     }
 
-    /// Puts the instructions behind each other again. `None` when the code is too long.
-    fn move_spots(&mut self) -> Option<()> {
-        let mut offset = 0u32;
-        for spot in &mut self.spots {
-            spot.offset = offset;
-            offset = offset.checked_add(spot.size())?;
+    /// Moves what is behind instructions whose size has changed.
+    fn resize(&mut self, changes: &[(u32, i32)]) -> Option<()> {
+        let mut moved = 0i32;
+        let nexts = changes.iter().skip(1).map(|&(at, _)| at as usize + 1);
+        let ends = nexts.chain([self.starts.len()]);
+        for (&(at, change), end) in changes.iter().zip(ends) {
+            moved += change;
+            for start in self.starts.get_mut(at as usize + 1..end)? {
+                *start = start.checked_add_signed(moved)?;
+            }
         }
-        (offset <= MAX_UNITS).then_some(())
+        Some(())
     }
 
+    /// The bytecode. `None` for an instruction that the version lacks.
     fn write(&self, sequence: &Sequence, profile: &Profile) -> Option<Vec<u8>> {
-        let units = self.spots.last().map_or(0, |spot| spot.end());
+        let units = self.starts.last().copied().unwrap_or(0);
         let extended = profile.opcodes.row(Op::ExtendedArg).number?;
         // `CACHE` is 0, so caches need not be written.
         let mut code = vec![0; 2 * units as usize];
-        let mut rest = code.as_mut_slice();
-        for (instr, spot) in sequence.instrs.iter().zip(&self.spots) {
-            let (unit, behind) = rest.split_at_mut_checked(2 * usize::from(spot.size))?;
-            rest = behind;
-            let mut unit = unit;
+        for (instr, &start) in sequence.instrs.iter().zip(&self.starts) {
+            let mut at = 2 * start as usize;
             if instr.arg > 0xff {
                 for level in (1..=extended_args(instr.arg)).rev() {
-                    let (head, tail) = unit.split_first_chunk_mut()?;
-                    *head = [extended, (instr.arg >> (8 * level)) as u8];
-                    unit = tail;
+                    let unit = code.get_mut(at..at + 2)?;
+                    unit.copy_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
+                    at += 2;
                 }
             }
-            *unit.first_chunk_mut()? = [spot.number, instr.arg as u8];
+            let number = profile.opcodes.row(instr.op).number?;
+            let unit = code.get_mut(at..at + 2)?;
+            unit.copy_from_slice(&[number, instr.arg as u8]);
         }
         Some(code)
     }
+}
+
+/// How many units an instruction is long.
+fn units(instr: &Instr, profile: &Profile) -> u32 {
+    extended_args(instr.arg) + 1 + u32::from(profile.opcodes.row(instr.op).caches)
 }

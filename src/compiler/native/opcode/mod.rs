@@ -35,19 +35,32 @@ const ABSENT: Row = Row {
 /// The encodings of one version.
 #[derive(Debug)]
 pub struct OpcodeTable {
-    rows: &'static [Row],
+    /// By the opcode, which is one byte.
+    rows: [Row; 256],
 }
 
 /// CPython 3.13.
-pub static V313: OpcodeTable = OpcodeTable { rows: &table::V313 };
+pub static V313: OpcodeTable = OpcodeTable::new(&table::V313);
 
 /// CPython 3.14.
-pub static V314: OpcodeTable = OpcodeTable { rows: &table::V314 };
+pub static V314: OpcodeTable = OpcodeTable::new(&table::V314);
 
 impl OpcodeTable {
+    #[allow(clippy::indexing_slicing)] // Only while the program is built.
+    const fn new(known: &[Row]) -> OpcodeTable {
+        let mut rows = [ABSENT; 256];
+        let mut at = 0;
+        while at < known.len() {
+            rows[at] = known[at];
+            at += 1;
+        }
+        OpcodeTable { rows }
+    }
+
     /// The encoding of an opcode.
+    #[allow(clippy::indexing_slicing)] // An opcode is one byte.
     pub fn row(&self, op: Op) -> Row {
-        self.rows.get(op as usize).copied().unwrap_or(ABSENT)
+        self.rows[op as u8 as usize]
     }
 }
 
