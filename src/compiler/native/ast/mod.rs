@@ -58,6 +58,16 @@ pub struct Ast {
     pattern_ids: Vec<PatternId>,
     names: Vec<Sym>,
     cmp_ops: Vec<CmpOp>,
+    annotations: Vec<Annotation>,
+}
+
+/// The expressions that an annotation consists of, which are in a row.
+#[derive(Clone, Copy, Debug)]
+pub struct Annotation {
+    /// The index of the first.
+    pub first: u32,
+    /// The annotation itself.
+    pub last: ExprId,
 }
 
 impl<T> Default for List<T> {
@@ -181,6 +191,22 @@ impl Ast {
         let list = List::from_range(arena.len(), nodes.len()).ok_or_else(too_large)?;
         arena.extend_from_slice(nodes);
         Ok(list)
+    }
+
+    /// Notes that an annotation was added. `first`: how many expressions there were before.
+    pub fn note_annotation(&mut self, first: usize, last: ExprId) {
+        let first = first as u32;
+        self.annotations.push(Annotation { first, last });
+    }
+
+    /// The annotations of parameters, results and names in the order of their expressions.
+    pub fn annotations(&self) -> &[Annotation] {
+        &self.annotations
+    }
+
+    /// The ids of all nodes of a kind that there are now, in ascending order.
+    pub fn ids<T: Node>(&self) -> impl Iterator<Item = Id<T>> + Clone + use<T> {
+        (0..T::arena(self).len()).map_while(Id::from_index)
     }
 
     /// How many expressions there are; their ids have the indices below.

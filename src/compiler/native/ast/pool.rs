@@ -14,10 +14,26 @@ use std::num::NonZeroU32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Sym(NonZeroU32);
 
+/// The bit of names that begin as those do that classes mangle.
+const PRIVATE: u32 = 1 << 31;
+
 impl Sym {
+    fn new(number: NonZeroU32, text: &[u8]) -> Sym {
+        Sym(if text.starts_with(b"__") {
+            number | PRIVATE
+        } else {
+            number
+        })
+    }
+
     /// Its place among those of the pool, from 0.
     pub fn index(self) -> usize {
-        index(self.0)
+        (self.0.get() & !PRIVATE) as usize - 1
+    }
+
+    /// Whether it begins with two underscores.
+    pub fn is_private(self) -> bool {
+        self.0.get() & PRIVATE != 0
     }
 }
 
@@ -229,27 +245,24 @@ impl Pool {
 
     /// The symbol of a text.
     pub fn sym(&mut self, text: &str) -> Sym {
-        Sym(self.text.intern(text.as_bytes()))
+        self.sym_bytes(text.as_bytes())
     }
 
     /// The symbol of a text that may hold lone surrogates as three bytes each.
     pub fn sym_bytes(&mut self, text: &[u8]) -> Sym {
-        Sym(self.text.intern(text))
+        Sym::new(self.text.intern(text), text)
     }
 
     /// The symbol of a text, if it was interned before.
     pub fn find_sym(&self, text: &str) -> Option<Sym> {
-        self.text.find(text.as_bytes()).map(Sym)
+        let text = text.as_bytes();
+        let number = self.text.find(text)?;
+        Some(Sym::new(number, text))
     }
 
     /// The bytes of a symbol's text.
     pub fn text(&self, sym: Sym) -> &[u8] {
-        self.text.get(index(sym.0))
-    }
-
-    /// Whether a name begins as those do that classes mangle.
-    pub fn is_private(&self, sym: Sym) -> bool {
-        self.text(sym).starts_with(b"__")
+        self.text.get(sym.index())
     }
 
     /// The text of a symbol; `None` when it holds a lone surrogate. Identifiers always have one.

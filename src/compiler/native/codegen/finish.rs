@@ -84,8 +84,10 @@ impl Compiler<'_> {
             return self.finish_listing();
         }
         let code = std::mem::take(&mut self.unit.annotations_code);
-        // Behind the module's RESUME.
-        self.unit.sequence.insert(1, &code);
+        if !code.is_empty() {
+            // Behind the module's RESUME.
+            self.unit.sequence.insert(1, &code);
+        }
 
         let block = self.table.block(self.unit.block);
         let flags = flags_of(block, self.profile) | self.features.flags;

@@ -1,21 +1,21 @@
 //! The names that CPython's parser interns while it reads a module.
 
-use rustc_hash::FxHashSet;
-
 use crate::compiler::native::ast::{
     Alias, Arg, Ast, ClassDef, ExceptHandler, Expr, ExprKind, FunctionDef, Keyword, Node, Pattern,
     PatternKind, Pool, Stmt, StmtKind, Sym, TypeParam,
 };
+use crate::compiler::native::constant::Names;
 
 /// All names of a module's tree.
-pub(super) fn identifiers(ast: &Ast, pool: &mut Pool) -> FxHashSet<Sym> {
-    let mut names = FxHashSet::default();
+pub(super) fn identifiers(ast: &Ast, pool: &mut Pool) -> Names {
+    let mut names = Names::default();
     for expr in Expr::arena(ast) {
         match expr.kind {
-            ExprKind::Name { id, .. } => names.insert(id),
-            ExprKind::Attribute { attr, .. } => names.insert(attr),
-            _ => false,
-        };
+            ExprKind::Name { id: name, .. } | ExprKind::Attribute { attr: name, .. } => {
+                names.insert(name);
+            }
+            _ => {}
+        }
     }
     for pattern in Pattern::arena(ast) {
         match pattern.kind {
@@ -25,7 +25,7 @@ pub(super) fn identifiers(ast: &Ast, pool: &mut Pool) -> FxHashSet<Sym> {
         }
     }
     // Global and nonlocal names, keywords of class patterns.
-    names.extend(Sym::arena(ast));
+    names.extend(Sym::arena(ast).iter().copied());
     names.extend(FunctionDef::arena(ast).iter().map(|def| def.name));
     names.extend(ClassDef::arena(ast).iter().map(|def| def.name));
     names.extend(Arg::arena(ast).iter().map(|arg| arg.name));

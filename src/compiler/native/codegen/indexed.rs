@@ -7,6 +7,9 @@ use crate::compiler::native::ast::{Table, hash_of};
 /// Below this size a search is faster than a table.
 const SMALL: usize = 16;
 
+/// The room of a list that is not empty.
+const FIRST: usize = 8;
+
 /// A list without duplicates.
 #[derive(Clone, Debug)]
 pub(super) struct Indexed<K> {
@@ -50,6 +53,9 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
             return at;
         }
         let at = self.keys.len() as u32;
+        if at == 0 {
+            self.keys.reserve(FIRST);
+        }
         self.keys.push(key);
         if self.keys.len() == SMALL + 1 {
             for (at, key) in self.keys.iter().enumerate() {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::Item;
+use super::{Item, Names};
 use crate::compiler::native::ast::{BigId, BytesId, ComplexId, Constant, Pool, Sym};
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::profile::Profile;
@@ -201,7 +201,7 @@ pub struct Heap {
     /// Such names that a code object has interned; whether the object was a constant's.
     mangled: FxHashMap<Sym, bool>,
     /// The names of the program, which the parser interned; once they are asked for.
-    names: Option<FxHashSet<Sym>>,
+    names: Option<Names>,
     /// Constants merged by type and value.
     merged: Merged,
     /// Tuples with objects in them that are merged otherwise.
@@ -620,7 +620,7 @@ impl Heap {
     }
 
     /// Sets the names of the program.
-    pub fn set_names(&mut self, names: FxHashSet<Sym>) {
+    pub fn set_names(&mut self, names: Names) {
         self.names = Some(names);
     }
 
@@ -633,7 +633,7 @@ impl Heap {
         };
         let replaced = |item: &Constant| match item {
             Constant::Str(text) => {
-                let is_name = names.contains(text);
+                let is_name = names.contains(*text);
                 let is_own = self.literals.contains(text)
                     || self.mangled_constants.contains(text) && !is_name;
                 is_own

@@ -7,9 +7,11 @@
 
 mod heap;
 mod marshal;
+mod names;
 
 pub use heap::{CodeObject, Heap, Object, ObjectId, Origin};
 pub use marshal::{Marshalled, marshal};
+pub use names::Names;
 
 use super::ast::Constant;
 

@@ -11,16 +11,13 @@ mod number;
 mod walk;
 
 use crate::compiler::native::ast::{
-    Ast, CmpOp, Constant, Ctx, Expr, ExprId, ExprKind, ExprList, Operator, Pool, Stmt, StmtKind,
-    StmtList, Sym, UnaryOp, docstring,
+    Ast, CmpOp, Constant, Ctx, ExprId, ExprKind, ExprList, Operator, Pool, Stmt, StmtKind,
+    StmtList, Sym, UnaryOp,
 };
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::Future;
-use crate::compiler::native::recursion;
 use crate::pyc::{Level, Target};
 use constant::{Folded, Rules};
-
-const MAX_DEPTH: u32 = 3000;
 
 /// Optimizes a module's tree in place.
 pub fn fold(
@@ -42,10 +39,8 @@ pub fn fold(
         },
         keep_annotations: future.annotations,
         debug,
-        depth: 0,
     };
-    folder.ast.body = folder.body(folder.ast.body)?;
-    Ok(())
+    folder.tree()
 }
 
 struct Folder<'a> {
@@ -57,21 +52,9 @@ struct Folder<'a> {
     /// Annotations become strings and must stay as they were written.
     keep_annotations: bool,
     debug: Sym,
-    depth: u32,
 }
 
 impl Folder<'_> {
-    fn deeper<T>(&mut self, level: impl FnOnce(&mut Self) -> Pass<T>) -> Pass<T> {
-        if self.depth >= MAX_DEPTH {
-            return Err(Stop::unsure("the program nests too deeply"));
-        }
-        let depth = self.depth;
-        self.depth += 1;
-        let result = recursion::at_depth(depth, || level(self));
-        self.depth -= 1;
-        result
-    }
-
     fn constant_of(&self, id: ExprId) -> Option<Constant> {
         match self.ast.expr(id).kind {
             ExprKind::Constant { value, .. } => Some(value),
@@ -95,29 +78,6 @@ impl Folder<'_> {
             Folded::Not => Ok(()),
             Folded::Unsure(why) => Err(Stop::unsure(why)),
         }
-    }
-
-    /// A body that may begin with a docstring. Returns it, perhaps without one.
-    fn body(&mut self, body: StmtList) -> Pass<StmtList> {
-        let mut body = body;
-        let mut had_docstring = docstring(self.ast, body).is_some();
-        if had_docstring && self.is_314 && self.level == Level::O2 {
-            body = self.without_docstring(body)?;
-            had_docstring = false;
-        }
-        self.stmts(body)?;
-        // What folding made a string must not become a docstring.
-        if !had_docstring
-            && let Some((value, _)) = docstring(self.ast, body)
-            && let Some(&first) = self.ast.slice(body).first()
-        {
-            let loc = self.ast.stmt(first).loc;
-            let values = self.ast.list(&[value])?;
-            let kind = ExprKind::JoinedStr { values };
-            let value = self.ast.add(Expr { kind, loc })?;
-            self.ast.get_mut(first).kind = StmtKind::Expr { value };
-        }
-        Ok(body)
     }
 
     fn without_docstring(&mut self, body: StmtList) -> Pass<StmtList> {

@@ -30,9 +30,30 @@ impl Lines {
         }
     }
 
+    /// Goes to the line of an offset that is on another one, mostly the next or the one before.
+    #[inline(never)]
+    fn seek(&mut self, offset: u32) {
+        if offset >= self.end {
+            let next = self.starts.get(self.line + 2).copied().unwrap_or(u32::MAX);
+            if offset < next {
+                self.line += 1;
+                (self.start, self.end) = (self.end, next);
+                return;
+            }
+        } else if let Some(line) = self.line.checked_sub(1) {
+            let before = self.starts.get(line).copied().unwrap_or(0);
+            if offset >= before {
+                self.line = line;
+                (self.start, self.end) = (before, self.start);
+                return;
+            }
+        }
+        self.search(offset);
+    }
+
     /// Goes to the line of an offset, which mostly is near: the search begins with small steps.
     #[cold]
-    fn seek(&mut self, offset: u32) {
+    fn search(&mut self, offset: u32) {
         let is_before = |&start: &u32| start <= offset;
         let mut step = 1;
         if offset >= self.end {

@@ -2,9 +2,9 @@
 
 use super::{Lowering, MAX_ELIFS};
 use crate::compiler::native::ast::{
-    Alias, Arg, Arguments, ClassDef, ExceptHandler, FunctionDef, Id, Keyword, List, MatchCase,
-    Operator, Stmt, StmtId, StmtKind, StmtList, Try, TypeParam, TypeParamKind, TypeParamList,
-    WithItem,
+    Alias, Arg, Arguments, ClassDef, ExceptHandler, ExprId, FunctionDef, Id, Keyword, List,
+    MatchCase, Operator, Stmt, StmtId, StmtKind, StmtList, Try, TypeParam, TypeParamKind,
+    TypeParamList, WithItem,
 };
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::parse::FREED_TOGETHER;
@@ -84,7 +84,7 @@ impl Lowering<'_, '_> {
             }
             ruff::Stmt::AnnAssign(node) => {
                 let target = self.expr(&node.target)?;
-                let annotation = self.expr(&node.annotation)?;
+                let annotation = self.annotation(&node.annotation)?;
                 let value = self.opt_expr(node.value.as_deref())?;
                 let kind = StmtKind::AnnAssign {
                     target,
@@ -318,7 +318,10 @@ impl Lowering<'_, '_> {
         let name = self.identifier(node.name.id.as_str())?;
         let type_params = self.type_params(node.type_params.as_deref())?;
         let args = self.parameters(&node.parameters)?;
-        let returns = self.opt_expr(node.returns.as_deref())?;
+        let returns = node.returns.as_deref();
+        let returns = returns
+            .map(|returns| self.annotation(returns))
+            .transpose()?;
         let (body, end) = self.suite(&mut node.body)?;
         let start = self.definition_start(&node.decorator_list, node.range.start());
         let id = self.ast.add(FunctionDef {
@@ -446,9 +449,17 @@ impl Lowering<'_, '_> {
         self.ast.add(arguments)
     }
 
+    fn annotation(&mut self, annotation: &ruff::Expr) -> Pass<ExprId> {
+        let first = self.ast.expr_count();
+        let last = self.expr(annotation)?;
+        self.ast.note_annotation(first, last);
+        Ok(last)
+    }
+
     fn parameter(&mut self, parameter: &ruff::Parameter) -> Pass<Arg> {
         let name = self.identifier(parameter.name.id.as_str())?;
-        let annotation = self.opt_expr(parameter.annotation.as_deref())?;
+        let annotation = parameter.annotation.as_deref();
+        let annotation = annotation.map(|it| self.annotation(it)).transpose()?;
         // `*args` and `**kwargs` begin at the name.
         let loc = self.loc(TextRange::new(
             parameter.name.range.start(),

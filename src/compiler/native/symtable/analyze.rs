@@ -6,64 +6,38 @@
 
 use super::build::Builder;
 use super::scope::{BlockId, BlockKind, ComprehensionKind, Flags, Scope, Symbol};
+use super::view::{Known, View};
 use crate::compiler::native::ast::Sym;
 use crate::compiler::native::error::{Pass, Stop};
 use rustc_hash::FxHashSet;
-use std::rc::Rc;
 
 type Set = FxHashSet<Sym>;
 
-/// What a block sees of those around it. Shared until a block changes its own copy.
-#[derive(Clone)]
-struct Outer {
-    /// The names that functions around bind; `None` in the module.
-    bound: Option<Rc<Set>>,
-    /// The names that are declared global.
-    global: Rc<Set>,
-    /// The names of type parameters.
-    type_params: Rc<Set>,
-    /// The class whose namespace this block can see.
-    class: Option<BlockId>,
-}
-
-fn add(set: &mut Rc<Set>, name: Sym) {
-    if !set.contains(&name) {
-        Rc::make_mut(set).insert(name);
-    }
-}
-
-fn discard(set: &mut Rc<Set>, name: Sym) {
-    if set.contains(&name) {
-        Rc::make_mut(set).remove(&name);
-    }
-}
-
 impl Builder<'_> {
     pub(super) fn analyze(&mut self) -> Pass<()> {
-        let outer = Outer {
-            bound: None,
-            global: Rc::default(),
-            type_params: Rc::default(),
-            class: None,
-        };
-        self.analyze_block(BlockId::MODULE, outer)?;
+        let mut view = View::new(self.pool.text_count());
+        self.analyze_block(BlockId::MODULE, None, &mut view)?;
         Ok(())
     }
 
     /// Analyses a block and those inside; returns the names that it leaves free, in the order in
-    /// which they were found.
-    fn analyze_block(&mut self, id: BlockId, mut outer: Outer) -> Pass<Vec<Sym>> {
+    /// which they were found. `class`: the class whose namespace the block can see.
+    fn analyze_block(
+        &mut self,
+        id: BlockId,
+        class: Option<BlockId>,
+        view: &mut View,
+    ) -> Pass<Vec<Sym>> {
         let kind = self.block(id).kind;
         let is_class = kind == BlockKind::Class;
-        // What a class binds is not visible inside; what it declares global is neither.
-        let mut inner = outer.clone();
+        let outside = view.mark();
         let mut local: Vec<Sym> = Vec::new();
         let mut free: Vec<Sym> = Vec::new();
         for at in 0..self.block(id).symbols.len() {
             let Some(&symbol) = self.block(id).symbols.get(at) else {
                 break;
             };
-            let scope = self.analyze_name(id, symbol, &mut outer)?;
+            let scope = self.analyze_name(id, symbol, class, view)?;
             match scope {
                 Scope::Local => local.push(symbol.name),
                 Scope::Free => free.push(symbol.name),
@@ -73,31 +47,25 @@ impl Builder<'_> {
                 symbol.scope = scope;
             }
         }
-        inner.type_params = Rc::clone(&outer.type_params);
         if is_class {
-            let mut bound = inner.bound.take().unwrap_or_default();
-            add(&mut bound, self.names.class);
-            add(&mut bound, self.names.classdict);
+            // What a class binds is not visible inside; what it declares global is neither.
+            view.restore(outside, &[Known::Bound, Known::Global]);
+            view.set(self.names.class, Known::Bound, true);
+            view.set(self.names.classdict, Known::Bound, true);
             if self.is_314 {
-                add(&mut bound, self.names.conditional_annotations);
+                view.set(self.names.conditional_annotations, Known::Bound, true);
             }
-            inner.bound = Some(bound);
-        } else {
-            inner.global = Rc::clone(&outer.global);
-            let mut bound = outer.bound.clone().unwrap_or_default();
-            if self.block(id).is_function_like() {
-                for &name in &local {
-                    add(&mut bound, name);
-                }
+        } else if self.block(id).is_function_like() {
+            for &name in &local {
+                view.set(name, Known::Bound, true);
             }
-            inner.bound = Some(bound);
         }
 
         let mut new_free = FreeNames::default();
+        let class_of_methods = if is_class { Some(id) } else { class };
         if self.draft(id).plain_methods {
-            inner.class = if is_class { Some(id) } else { outer.class };
             let classdict = Symbol::new(self.names.classdict, Flags::USE);
-            if self.analyze_name(id, classdict, &mut inner)? == Scope::Free {
+            if self.analyze_name(id, classdict, class_of_methods, view)? == Scope::Free {
                 new_free.add(classdict.name);
             }
         }
@@ -106,18 +74,11 @@ impl Builder<'_> {
         let children = self.block(id).children.clone();
         for &child in &children {
             let entry = self.block(child);
-            inner.class = if !entry.can_see_class_scope {
-                None
-            } else if is_class {
-                Some(id)
-            } else {
-                outer.class
-            };
+            let class = class_of_methods.filter(|_| entry.can_see_class_scope);
             let inline = entry.comprehension != ComprehensionKind::None
                 && !entry.generator
                 && !can_see_class;
-            let view = inner.clone();
-            let mut child_free = self.deeper(|this| this.analyze_block(child, view))?;
+            let mut child_free = self.deeper(|this| this.analyze_block(child, class, view))?;
             if inline {
                 self.inline_comprehension(id, child, &mut child_free, &mut inlined_cells);
                 self.block_mut(child).comp_inlined = true;
@@ -126,6 +87,7 @@ impl Builder<'_> {
                 new_free.add(name);
             }
         }
+        view.leave(outside);
         self.splice_inlined(id, &children);
 
         if self.block(id).is_function_like() {
@@ -140,7 +102,7 @@ impl Builder<'_> {
         } else if is_class {
             self.drop_class_free(id, &mut new_free);
         }
-        self.update_symbols(id, outer.bound.as_deref(), &new_free, &inlined_cells);
+        self.update_symbols(id, view, &new_free, &inlined_cells);
         for name in new_free.order {
             if !free.contains(&name) {
                 free.push(name);
@@ -162,43 +124,45 @@ impl Builder<'_> {
         }
     }
 
-    fn analyze_name(&mut self, id: BlockId, symbol: Symbol, outer: &mut Outer) -> Pass<Scope> {
+    fn analyze_name(
+        &mut self,
+        id: BlockId,
+        symbol: Symbol,
+        class: Option<BlockId>,
+        view: &mut View,
+    ) -> Pass<Scope> {
         let Symbol { name, flags, .. } = symbol;
         if flags.any(Flags::GLOBAL) {
             if flags.any(Flags::NONLOCAL) {
                 let message = format!("name {} is nonlocal and global", self.quoted(name));
                 return Err(self.error_at_directive(id, name, message));
             }
-            add(&mut outer.global, name);
-            if let Some(bound) = &mut outer.bound {
-                discard(bound, name);
-            }
+            view.set(name, Known::Global, true);
+            view.set(name, Known::Bound, false);
             return Ok(Scope::GlobalExplicit);
         }
         if flags.any(Flags::NONLOCAL) {
-            let message = match &outer.bound {
-                None => "nonlocal declaration not allowed at module level".to_owned(),
-                Some(bound) if !bound.contains(&name) => {
-                    format!("no binding for nonlocal {} found", self.quoted(name))
-                }
-                Some(_) if outer.type_params.contains(&name) => format!(
+            let message = if id == BlockId::MODULE {
+                "nonlocal declaration not allowed at module level".to_owned()
+            } else if !view.has(name, Known::Bound) {
+                format!("no binding for nonlocal {} found", self.quoted(name))
+            } else if view.has(name, Known::TypeParam) {
+                format!(
                     "nonlocal binding not allowed for type parameter {}",
                     self.quoted(name)
-                ),
-                Some(_) => return Ok(Scope::Free),
+                )
+            } else {
+                return Ok(Scope::Free);
             };
             return Err(self.error_at_directive(id, name, message));
         }
         if flags.any(Flags::BOUND) {
-            discard(&mut outer.global, name);
-            if flags.any(Flags::TYPE_PARAM) {
-                add(&mut outer.type_params, name);
-            } else {
-                discard(&mut outer.type_params, name);
-            }
+            view.set(name, Known::Global, false);
+            let is_type_param = flags.any(Flags::TYPE_PARAM);
+            view.set(name, Known::TypeParam, is_type_param);
             return Ok(Scope::Local);
         }
-        if let Some(class) = outer.class {
+        if let Some(class) = class {
             let class_flags = self.block(class).flags(name);
             if class_flags.any(Flags::GLOBAL) {
                 return Ok(Scope::GlobalExplicit);
@@ -207,9 +171,10 @@ impl Builder<'_> {
                 return Ok(Scope::GlobalImplicit);
             }
         }
-        match &outer.bound {
-            Some(bound) if bound.contains(&name) => Ok(Scope::Free),
-            _ => Ok(Scope::GlobalImplicit),
+        if view.has(name, Known::Bound) {
+            Ok(Scope::Free)
+        } else {
+            Ok(Scope::GlobalImplicit)
         }
     }
 
@@ -309,13 +274,8 @@ impl Builder<'_> {
         }
     }
 
-    fn update_symbols(
-        &mut self,
-        id: BlockId,
-        bound: Option<&Set>,
-        free: &FreeNames,
-        inlined_cells: &Set,
-    ) {
+    /// Notes names that pass through a block. `view`: what is around it.
+    fn update_symbols(&mut self, id: BlockId, view: &View, free: &FreeNames, inlined_cells: &Set) {
         let block = self.block_mut(id);
         if !inlined_cells.is_empty() {
             for symbol in &mut block.symbols {
@@ -332,7 +292,7 @@ impl Builder<'_> {
                         symbol.flags |= Flags::FREE_CLASS;
                     }
                 }
-                None if bound.is_some_and(|bound| !bound.contains(&name)) => {}
+                None if id != BlockId::MODULE && !view.has(name, Known::Bound) => {}
                 None => {
                     block.set_flags(name, Flags(0));
                     if let Some(symbol) = block.symbol_mut(name) {
@@ -344,27 +304,46 @@ impl Builder<'_> {
     }
 }
 
+/// From so many free names on a table is faster than a search.
+const MANY_FREE: usize = 16;
+
 /// Free names in the order in which they were found.
 #[derive(Default)]
 struct FreeNames {
     order: Vec<Sym>,
+    /// The same names, once there were many.
     known: Set,
 }
 
 impl FreeNames {
     fn add(&mut self, name: Sym) {
-        if self.known.insert(name) {
-            self.order.push(name);
+        if self.contains(name) {
+            return;
+        }
+        self.order.push(name);
+        if self.is_known() {
+            self.known.insert(name);
+        } else if self.order.len() == MANY_FREE {
+            self.known.extend(&self.order);
         }
     }
 
+    fn is_known(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     fn contains(&self, name: Sym) -> bool {
-        self.known.contains(&name)
+        if self.is_known() {
+            self.known.contains(&name)
+        } else {
+            self.order.contains(&name)
+        }
     }
 
     fn remove(&mut self, name: Sym) -> bool {
-        let was = self.known.remove(&name);
+        let was = self.contains(name);
         if was {
+            self.known.remove(&name);
             self.order.retain(|&free| free != name);
         }
         was

@@ -5,12 +5,12 @@
 
 use super::mangle::mangle;
 use super::scope::{Block, BlockId, BlockKey, BlockKind, ComprehensionKind, Flags, SymbolTable};
-use crate::compiler::native::ast::{Ast, Pool, Sym};
+use crate::compiler::native::ast::{Ast, ClassDef, FunctionDef, Node, Pool, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::future::Future;
 use crate::compiler::native::recursion;
 use crate::pyc::Target;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use thin_vec::ThinVec;
 
 /// How deep statements and expressions may nest.
@@ -109,6 +109,7 @@ pub(super) struct Builder<'a> {
 /// Builds the symbol table of a module.
 pub fn build(ast: &Ast, pool: &mut Pool, future: Future, target: Target) -> Pass<SymbolTable> {
     let names = Names::new(pool);
+    let functions = FunctionDef::arena(ast).len() + ClassDef::arena(ast).len();
     let mut builder = Builder {
         ast,
         future,
@@ -116,7 +117,7 @@ pub fn build(ast: &Ast, pool: &mut Pool, future: Future, target: Target) -> Pass
         names,
         blocks: Vec::new(),
         drafts: Vec::new(),
-        by_key: FxHashMap::default(),
+        by_key: FxHashMap::with_capacity_and_hasher(functions + 1, FxBuildHasher),
         stack: Vec::new(),
         cur: BlockId::MODULE,
         private: None,

@@ -6,7 +6,7 @@ use crate::compiler::native::ast::{Pool, Sym};
 /// A name as the class named `private` spells it.
 pub fn mangle(pool: &mut Pool, private: Option<Sym>, name: Sym) -> Sym {
     match private {
-        Some(class) if pool.is_private(name) => mangle_private(pool, class, name),
+        Some(class) if name.is_private() => mangle_private(pool, class, name),
         _ => name,
     }
 }

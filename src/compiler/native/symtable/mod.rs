@@ -11,6 +11,7 @@ mod mangle;
 mod patterns;
 mod scope;
 mod statements;
+mod view;
 
 pub use build::build;
 pub use dump::dump;
