@@ -109,6 +109,30 @@ fn tools_that_look_at_every_entry_have_none_compiled() {
 }
 
 #[test]
+fn looking_at_entries_reads_nothing_ahead() {
+    let Some((target, _)) = newest() else { return };
+    let Some(mut mounted) = Mounted::prepared() else {
+        return;
+    };
+    mounted.write("first.py", "import package.second\n");
+    mounted.write("package/__init__.py", "");
+    mounted.write("package/second.py", "");
+    mounted.start(&[]);
+    fs::read(entry(&mounted, "first", target)).unwrap();
+    assert_eq!(mounted.stop(), Some(0));
+    // What changed but now is read at each request.
+    std::thread::sleep(Duration::from_millis(2100));
+    mounted.start(&["-o", &format!("python={target}")]);
+    let cache = mounted.mount_point().join("__pycache__");
+    // The entry is in the store, so it is found there and shown with its size.
+    succeed(Command::new("ls").arg("-l").arg(&cache));
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(mounted.count("/synthesis/store_hits"), 1);
+    assert_eq!(mounted.count("/synthesis/hashed"), 1);
+    assert_eq!(mounted.count("/synthesis/compiles"), 0);
+}
+
+#[test]
 fn a_listing_keeps_nothing_from_being_compiled_ahead() {
     let Some((target, _)) = newest() else { return };
     for mode in MODES {

@@ -487,6 +487,43 @@ fn a_warm_store_serves_a_fresh_mount_without_a_compile() {
 }
 
 #[test]
+fn what_a_module_of_the_store_imports_is_in_memory_before_it_is_asked_for() {
+    let Some(mut mounted) = Mounted::prepared() else {
+        return;
+    };
+    let Some((target, _)) = newest() else { return };
+    mounted.write("first.py", "import second\n");
+    mounted.write("second.py", "import package.third\n");
+    mounted.write("package/__init__.py", "");
+    mounted.write("package/third.py", "");
+    let paths = [
+        "first.py",
+        "second.py",
+        "package/__init__.py",
+        "package/third.py",
+    ];
+    mounted.start(&[]);
+    let pycs = paths.map(|path| pyc_of(&mounted.mount_point().join(path), target, Level::O0));
+    let contents = pycs.each_ref().map(|pyc| fs::read(pyc).unwrap());
+    assert_eq!(mounted.stop(), Some(0));
+    // What changed but now is read at each request.
+    std::thread::sleep(Duration::from_millis(2100));
+    mounted.start(&[]);
+    assert_eq!(fs::read(&pycs[0]).unwrap(), contents[0]);
+    let end = Instant::now() + Duration::from_secs(30);
+    // Each is read once, and there is nothing after the last one.
+    while mounted.count("/synthesis/hashed") < 4 {
+        assert!(Instant::now() < end, "nothing was read ahead");
+    }
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(pycs.each_ref().map(|pyc| fs::read(pyc).unwrap()), contents);
+    assert_eq!(mounted.count("/synthesis/hashed"), 4);
+    assert_eq!(mounted.count("/synthesis/store_hits"), 1);
+    assert_eq!(mounted.count("/synthesis/memory_hits"), 3);
+    assert_eq!(mounted.count("/synthesis/compiles"), 0);
+}
+
+#[test]
 fn hash_based_headers_are_those_of_the_interpreter() {
     for mode in ["checked-hash", "unchecked-hash"] {
         let Some(mounted) = Mounted::new(&["--invalidation-mode", mode]) else {

@@ -1,14 +1,17 @@
-//! Compiling ahead: the modules that a reader will ask for next, while it is busy with this one.
+//! Working ahead: the modules that a reader will ask for next are read from the store, or compiled,
+//! while it is busy with this one.
 //!
-//! Invariants: only a compile for a reader starts it; it never has more than a fixed number of
-//! modules in mind and one compile under way, so that readers keep the other threads; a failure
-//! is nobody's business.
+//! Invariants: only a request for code starts it, and it goes no further than a number of modules
+//! for each; it has no more than a fixed number of modules in mind and one under way, so that
+//! readers keep the other threads; a failure is nobody's business.
 
 use hashlink::LruCache;
 use parking_lot::{Condvar, Mutex};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::imports::{Import, guess};
 use super::synthesis::{Ask, Want};
@@ -18,6 +21,17 @@ use crate::tree::{Dir, RootDir};
 
 /// How many modules may wait.
 const WAITING: usize = 1024;
+/// How many sources may wait whose imports were not looked for yet.
+const NOTED: usize = 64;
+/// How much of a source is looked at: imports come first.
+const HEAD: usize = 64 << 10;
+/// How many modules may be prepared for each request of a reader.
+const EACH: usize = 3;
+/// How many at most without a further request: what is prepared is to be in memory still when it is
+/// asked for.
+const LEAD: usize = 96;
+/// After so long without a request all that waits is dropped: it keeps a root, which may be replaced.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many modules that had their turn are remembered, not to be looked at again.
 const REMEMBERED: usize = 16_384;
 
@@ -30,13 +44,31 @@ struct Module {
     level: Level,
 }
 
+/// A source whose imports are to be looked for.
+struct Noted {
+    root: Arc<RootDir>,
+    /// Of its directory.
+    path: OsString,
+    target: Target,
+    level: Level,
+    head: Vec<u8>,
+}
+
 struct Waiting {
+    noted: Vec<Noted>,
     stack: Vec<Module>,
+    /// How many modules may be prepared.
+    credit: usize,
     seen: LruCache<(OsString, Target, Level), ()>,
     stopped: bool,
 }
 
-/// The modules to compile ahead, the next one last.
+enum Next {
+    Source(Noted),
+    Module(Module),
+}
+
+/// The modules to prepare, the next one last.
 pub struct Ahead {
     waiting: Mutex<Waiting>,
     changed: Condvar,
@@ -46,7 +78,9 @@ impl Default for Ahead {
     fn default() -> Ahead {
         Ahead {
             waiting: Mutex::new(Waiting {
+                noted: Vec::new(),
                 stack: Vec::new(),
+                credit: LEAD,
                 seen: LruCache::new(REMEMBERED),
                 stopped: false,
             }),
@@ -56,23 +90,51 @@ impl Default for Ahead {
 }
 
 impl Ahead {
-    /// Notes what the source of a request imports.
+    /// Notes that a reader asked for code.
+    pub fn asked(&self) {
+        let mut waiting = self.waiting.lock();
+        let waits = waiting.credit == 0;
+        waiting.credit = (waiting.credit + EACH).min(LEAD);
+        drop(waiting);
+        if waits {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Notes a source: what it imports will be asked for next.
     pub fn note(&self, ask: &Ask, source: &[u8]) {
+        let noted = Noted {
+            root: Arc::clone(&ask.root),
+            path: ask.path.clone(),
+            target: ask.name.target,
+            level: ask.name.level,
+            head: source.get(..HEAD).unwrap_or(source).to_vec(),
+        };
+        let mut waiting = self.waiting.lock();
+        waiting.noted.push(noted);
+        let excess = waiting.noted.len().saturating_sub(NOTED);
+        waiting.noted.drain(..excess);
+        drop(waiting);
+        self.changed.notify_one();
+    }
+
+    /// Puts what a source imports on the stack.
+    fn look_for_imports(&self, noted: &Noted) {
         let mut modules: Vec<OsString> = Vec::new();
-        let home = top_of_packages(&ask.root, &ask.path);
-        for import in guess(source) {
-            modules.extend(candidates(&import, &ask.path, &home));
+        let home = top_of_packages(&noted.root, &noted.path);
+        for import in guess(&noted.head) {
+            modules.extend(candidates(&import, &noted.path, &home));
         }
         let mut waiting = self.waiting.lock();
         // What is imported first is to be on top.
         for path in modules.into_iter().rev() {
-            let key = (path, ask.name.target, ask.name.level);
+            let key = (path, noted.target, noted.level);
             if waiting.seen.contains_key(&key) {
                 continue;
             }
             waiting.seen.insert(key.clone(), ());
             let (path, target, level) = key;
-            let root = Arc::clone(&ask.root);
+            let root = Arc::clone(&noted.root);
             waiting.stack.push(Module {
                 root,
                 path,
@@ -82,27 +144,50 @@ impl Ahead {
         }
         let excess = waiting.stack.len().saturating_sub(WAITING);
         waiting.stack.drain(..excess);
-        drop(waiting);
-        self.changed.notify_one();
     }
 
-    /// Hands out modules to `compile`, one after the other, until [`Ahead::stop`].
-    pub fn run(&self, compile: impl Fn(Ask)) {
-        loop {
-            let module = {
-                let mut waiting = self.waiting.lock();
-                loop {
-                    if waiting.stopped {
-                        return;
-                    }
-                    match waiting.stack.pop() {
-                        Some(module) => break module,
-                        None => self.changed.wait(&mut waiting),
+    /// Hands out modules to `prepare`, one after the other, until [`Ahead::stop`]. A panic costs one
+    /// module's turn.
+    pub fn run(&self, prepare: impl Fn(Ask)) {
+        while let Some(next) = self.next() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| match next {
+                Next::Source(noted) => self.look_for_imports(&noted),
+                Next::Module(module) => {
+                    if let Some(ask) = find(&module) {
+                        self.pay();
+                        prepare(ask);
                     }
                 }
-            };
-            if let Some(ask) = find(&module) {
-                compile(ask);
+            }));
+            if outcome.is_err() {
+                log::error!("working ahead panicked");
+            }
+        }
+    }
+
+    fn pay(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.credit = waiting.credit.saturating_sub(1);
+    }
+
+    fn next(&self) -> Option<Next> {
+        let mut waiting = self.waiting.lock();
+        loop {
+            if waiting.stopped {
+                return None;
+            }
+            if let Some(noted) = waiting.noted.pop() {
+                return Some(Next::Source(noted));
+            }
+            if waiting.credit > 0
+                && let Some(module) = waiting.stack.pop()
+            {
+                return Some(Next::Module(module));
+            }
+            if waiting.stack.is_empty() {
+                self.changed.wait(&mut waiting);
+            } else if self.changed.wait_for(&mut waiting, PATIENCE).timed_out() {
+                waiting.stack.clear();
             }
         }
     }
@@ -195,6 +280,52 @@ fn split(path: &OsStr) -> (&OsStr, &OsStr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tree::Root;
+    use std::time::Instant;
+
+    /// Waits until something holds.
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let end = Instant::now() + Duration::from_secs(30);
+        while !holds() {
+            assert!(Instant::now() < end, "never: {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn it_goes_no_further_than_its_lead_until_a_reader_asks_again() {
+        let tree = tempfile::tempdir().unwrap();
+        let mut source = String::new();
+        for number in 0..2 * LEAD {
+            source.push_str(&format!("import m{number}\n"));
+            std::fs::write(tree.path().join(format!("m{number}.py")), "").unwrap();
+        }
+        let root = Root::open(tree.path(), false).unwrap().current();
+        let name = CacheName::parse(b"main.cpython-313.pyc").unwrap();
+        let ask = Ask {
+            dir: Dir::open(&*root, OsStr::new("")).unwrap(),
+            root,
+            path: OsString::new(),
+            directory: 0,
+            name,
+            want: Want::Code,
+        };
+        let ahead = Ahead::default();
+        let prepared = Mutex::new(Vec::new());
+        let count = || prepared.lock().len();
+        std::thread::scope(|scope| {
+            scope.spawn(|| ahead.run(|ask| prepared.lock().push(ask.name.stem)));
+            ahead.note(&ask, source.as_bytes());
+            until("the lead is used", || count() == LEAD);
+            ahead.asked();
+            until("a request is worth some more", || count() == LEAD + EACH);
+            ahead.stop();
+        });
+        let expected: Vec<_> = (0..LEAD + EACH)
+            .map(|number| format!("m{number}").into_bytes())
+            .collect();
+        assert_eq!(*prepared.lock(), expected);
+    }
 
     #[test]
     fn relative_and_absolute_imports_lead_to_paths_in_the_tree() {

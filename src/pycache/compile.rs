@@ -65,7 +65,7 @@ pub fn serve(synthesis: &Synthesis, queue: &Receiver<Work>) {
 
 /// A compile takes many times the size of its source: when much was done, and nobody waits for
 /// more, the allocator gives back what it keeps of that.
-fn give_back(synthesis: &Synthesis, size: u64) {
+pub fn give_back(synthesis: &Synthesis, size: u64) {
     const WORTH_IT: u64 = 1 << 20;
     let done = synthesis.compiled_bytes.fetch_add(size, Relaxed) + size;
     if done >= WORTH_IT && synthesis.compiling() == 0 {
@@ -76,9 +76,15 @@ fn give_back(synthesis: &Synthesis, size: u64) {
 
 /// Compiles, and answers all who wait for it.
 pub fn compile_and_land(synthesis: &Synthesis, work: &Work) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| compile(synthesis, work)))
-        .unwrap_or_else(|_| Err(Refusal::Failed("the compiler panicked".to_owned())));
-    synthesis.land(&work.key, outcome.map_err(Absent::from));
+    let outcome = outcome(synthesis, work);
+    synthesis.land(&work.key, outcome);
+}
+
+/// Compiles: what all who wait for it are to be told.
+pub fn outcome(synthesis: &Synthesis, work: &Work) -> Result<Arc<Entry>, Absent> {
+    catch_unwind(AssertUnwindSafe(|| compile(synthesis, work)))
+        .unwrap_or_else(|_| Err(Refusal::Failed("the compiler panicked".to_owned())))
+        .map_err(Absent::from)
 }
 
 fn compile(synthesis: &Synthesis, work: &Work) -> Result<Arc<Entry>, Refusal> {

@@ -16,10 +16,13 @@ mod entry;
 mod flight;
 mod imports;
 mod recent;
+mod source;
 mod synthesis;
+mod threads;
 mod version;
 
 pub use absent::Absent;
 pub use counters::{Counters, Snapshot};
 pub use entry::Pyc;
-pub use synthesis::{Answer, Ask, Options, Synthesis, Threads, Want};
+pub use synthesis::{Answer, Ask, Options, Synthesis, Want};
+pub use threads::Threads;

@@ -1,19 +1,17 @@
 //! The synthesis itself: a request becomes a read source, a key, an entry, an answer.
 //!
 //! Warm requests (source unchanged, code in memory) are answered on the caller's thread with one
-//! `statx`. Of all others one at a time is read on the caller's thread, which spares a lone reader
-//! two threads' waking, and the rest by a bounded pool: a slow disk or compiler never holds more
-//! than one thread that the mount needs. Their answers come from there or from the clock.
+//! `statx`. Of all others one at a time is read, and compiled, on the caller's thread, which spares
+//! a lone reader the waking of others, and the rest by bounded pools: a slow disk or compiler never
+//! holds more than one thread that the mount needs. Their answers come from there or from the clock.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use parking_lot::{Mutex, MutexGuard};
-use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::absent::Absent;
@@ -25,19 +23,18 @@ use super::deadline::{Clock, Pending};
 use super::entry::Pyc;
 use super::flight::Flights;
 use super::recent::Recent;
-use super::version::{Known, Versions};
+use super::source::{Seen, Sources};
+use super::threads::Threads;
 use crate::compiler::{Compiler, Job};
 use crate::proximity::Proximity;
 use crate::pyc::{CacheName, Header, InvalidationMode, Level, Target, mtime_field, source_hash};
 use crate::store::{Digest, Entry, Key, Lookup, Store};
-use crate::tree::{self, Attr, Dir, Kind, RootDir, SourceFile, Time};
+use crate::tree::{Dir, Kind, RootDir, Time};
 
 /// Requests that may wait for a pool thread; more are absent at once.
 const QUEUE: usize = 4096;
-/// How often a source that changes while it is read is read again.
-const READS: usize = 4;
-/// Threads that read sources and the store.
-const READERS: usize = 4;
+/// The largest source, in bytes, that is compiled on a caller's thread.
+const QUICK: usize = 64 << 10;
 /// Bytes of templates held in memory.
 const RECENT_BYTES: usize = 8 << 20;
 
@@ -54,7 +51,7 @@ pub struct Options {
     pub largest_source: u64,
     /// Compiles that run at once.
     pub compile_threads: usize,
-    /// Whether modules that a compiled one imports are compiled before anybody asks for them.
+    /// Whether what a module imports is read or compiled before anybody asks for it.
     pub ahead: bool,
     /// Targets shown in listings from the start.
     pub listed: Vec<Target>,
@@ -115,13 +112,14 @@ struct Waiter {
     pending: Arc<Pending>,
 }
 
-/// A version of a source as it was seen.
-struct Seen {
-    source: Attr,
-    followed: bool,
-    known: Known,
-    /// When: before anything of it was read.
-    at: Time,
+/// What a request leads to.
+enum Found {
+    /// Its answer.
+    Entry(Arc<Pyc>),
+    /// Code to be compiled by whoever gets this; it waits as a flight's first waiter.
+    Missing(Box<Work>),
+    /// A compile that is under way: it answers.
+    UnderWay,
 }
 
 /// The synthesis for one mount.
@@ -136,26 +134,19 @@ pub struct Synthesis {
     pub counters: Counters,
     /// Where the tree is mounted: what the file names in the code begin with.
     mount_point: OsString,
-    options: Options,
-    versions: Versions,
+    pub(super) options: Options,
+    sources: Sources,
     answers: Answers,
     flights: Flights<Waiter>,
-    ahead: Ahead,
-    clock: Clock,
+    pub(super) ahead: Ahead,
+    pub(super) clock: Clock,
     asks: Sender<(Ask, Arc<Pending>)>,
     /// Held by the caller's thread that reads.
     reading: Mutex<()>,
-    work: Mutex<Option<Sender<Work>>>,
+    pub(super) work: Mutex<Option<Sender<Work>>>,
     in_use: AtomicU64,
     /// Told when a pair comes into use.
     used_first: OnceLock<Box<dyn Fn() + Send + Sync>>,
-}
-
-/// The threads behind a [`Synthesis`]; ended and joined when this is dropped.
-pub struct Threads {
-    synthesis: Arc<Synthesis>,
-    stop: Sender<()>,
-    joins: Vec<JoinHandle<()>>,
 }
 
 impl Synthesis {
@@ -169,8 +160,6 @@ impl Synthesis {
     ) -> std::io::Result<(Arc<Synthesis>, Threads)> {
         let (asks, ask_queue) = bounded(QUEUE);
         let (work, work_queue) = bounded(QUEUE);
-        let (stop, stopped) = bounded::<()>(0);
-        let compile_threads = options.compile_threads.max(1);
         let synthesis = Arc::new(Synthesis {
             compiler,
             store,
@@ -181,8 +170,8 @@ impl Synthesis {
             mount_point: mount_point.to_owned(),
             in_use: AtomicU64::new(0),
             used_first: OnceLock::new(),
+            sources: Sources::new(options.largest_source),
             options,
-            versions: Versions::default(),
             answers: Answers::default(),
             flights: Flights::default(),
             ahead: Ahead::default(),
@@ -194,40 +183,7 @@ impl Synthesis {
         for target in &synthesis.options.listed {
             synthesis.note_use(*target, Level::O0);
         }
-        let mut threads = Threads {
-            synthesis: Arc::clone(&synthesis),
-            stop,
-            joins: Vec::new(),
-        };
-        let clock = Arc::clone(&synthesis);
-        threads.spawn("deadlines", move || {
-            clock
-                .clock
-                .run(|| Counters::add(&clock.counters.absent_deadline));
-        })?;
-        let ahead = Arc::clone(&synthesis);
-        threads.spawn("ahead", move || {
-            ahead.ahead.run(|ask| {
-                // A panic costs this module's turn only; a reader that asks for it is served.
-                let outcome = catch_unwind(AssertUnwindSafe(|| ahead.compile_ahead(&ask)));
-                if outcome.is_err() {
-                    log::error!("compiling ahead panicked");
-                }
-            });
-        })?;
-        for _ in 0..READERS {
-            let (synthesis, queue, stopped) =
-                (Arc::clone(&synthesis), ask_queue.clone(), stopped.clone());
-            threads.spawn_near(proximity, "synthesis", move || {
-                synthesis.serve(&queue, &stopped);
-            })?;
-        }
-        for _ in 0..compile_threads {
-            let (synthesis, queue) = (Arc::clone(&synthesis), work_queue.clone());
-            threads.spawn_near(proximity, "compile", move || {
-                compile::serve(&synthesis, &queue);
-            })?;
-        }
+        let threads = Threads::start(&synthesis, &ask_queue, &work_queue, proximity)?;
         Ok((synthesis, threads))
     }
 
@@ -338,7 +294,7 @@ impl Synthesis {
         OsString::from_vec(name)
     }
 
-    fn serve(&self, queue: &Receiver<(Ask, Arc<Pending>)>, stopped: &Receiver<()>) {
+    pub(super) fn serve(&self, queue: &Receiver<(Ask, Arc<Pending>)>, stopped: &Receiver<()>) {
         loop {
             crossbeam_channel::select! {
                 recv(queue) -> request => {
@@ -352,31 +308,46 @@ impl Synthesis {
         }
     }
 
-    /// A panic drops the request; the clock answers it. The one who reads on a caller's thread is
-    /// done with that before the answer: the reader may ask again before this thread runs on.
+    /// A panic drops the request; the clock answers it. `one`: this is the one caller's thread that
+    /// may be held up, so it compiles, too, what does not take long. It is done with that before
+    /// the answer: the reader may ask again before this thread runs on.
     fn read_and_answer(&self, ask: Ask, pending: &Arc<Pending>, one: Option<MutexGuard<'_, ()>>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| self.read(ask, pending)));
+        if let Ok(Ok(Found::Missing(work))) = &outcome
+            && one.is_some()
+            && work.job.source.len() <= QUICK
+        {
+            let landed = compile::outcome(self, work);
+            drop(one);
+            self.land(&work.key, landed);
+            return compile::give_back(self, work.job.source.len() as u64);
+        }
         drop(one);
         match outcome {
-            Ok(Ok(Some(pyc))) => self.answer(pending, Ok(pyc)),
-            Ok(Ok(None)) => {}
+            Ok(Ok(Found::Entry(pyc))) => self.answer(pending, Ok(pyc)),
+            Ok(Ok(Found::Missing(work))) => self.order(*work),
+            Ok(Ok(Found::UnderWay)) => {}
             Ok(Err(absent)) => self.answer(pending, Err(absent)),
             Err(_) => log::error!("a request for a cache entry panicked"),
         }
     }
 
-    /// Reads the source and finds its entry, or orders its code: then there is no answer yet.
-    fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<Option<Arc<Pyc>>, Absent> {
-        let (seen, mut bytes) = self.version(&ask)?;
+    /// Reads the source and finds its entry, or who is to compile it: then there is no answer yet.
+    fn read(&self, ask: Ask, pending: &Arc<Pending>) -> Result<Found, Absent> {
+        let (seen, mut bytes) = self.sources.now(&ask, &self.counters)?;
         let key = self
             .key(&ask.name, &seen.known.digest)
             .ok_or(Absent::NoCompiler)?;
         self.note_use(ask.name.target, ask.name.level);
+        let ahead = Some(&self.ahead).filter(|_| self.options.ahead && ask.want == Want::Code);
+        if let Some(ahead) = ahead {
+            ahead.asked();
+        }
         let mut hash = None;
         if self.options.mode != InvalidationMode::Timestamp && ask.name.target != Target::OLDEST {
             let content = match bytes.take() {
                 Some(content) => content,
-                None => self.read_again(&ask, &seen.known.digest)?,
+                None => self.sources.again(&ask, &seen.known.digest)?,
             };
             let magic = crate::pyc::magic_of(ask.name.target);
             hash = Some(source_hash(ask.name.target, magic, &content));
@@ -384,11 +355,15 @@ impl Synthesis {
         }
         if let Some((entry, hits)) = self.cached(&key) {
             Counters::add(hits);
-            return Ok(Some(self.pyc(&ask, &key, Some(&entry), &seen, hash)));
+            if let (Some(ahead), Some(content)) = (ahead, bytes) {
+                ahead.note(&ask, &content);
+            }
+            let pyc = self.pyc(&ask, &key, Some(&entry), &seen, hash);
+            return Ok(Found::Entry(pyc));
         }
         if ask.want == Want::Held {
             Counters::add(&self.counters.unmade);
-            return Ok(Some(self.pyc(&ask, &key, None, &seen, hash)));
+            return Ok(Found::Entry(self.pyc(&ask, &key, None, &seen, hash)));
         }
         Counters::add(&self.counters.misses);
         if let Some(refusal) = self.refused.get(&key) {
@@ -396,10 +371,10 @@ impl Synthesis {
         }
         let content = match bytes {
             Some(content) => content,
-            None => self.read_again(&ask, &seen.known.digest)?,
+            None => self.sources.again(&ask, &seen.known.digest)?,
         };
-        if self.options.ahead {
-            self.ahead.note(&ask, &content);
+        if let Some(ahead) = ahead {
+            ahead.note(&ask, &content);
         }
         let job = self.job(&ask, content);
         let pending = Arc::clone(pending);
@@ -409,24 +384,30 @@ impl Synthesis {
             hash,
             pending,
         };
-        if self.flights.join(key, waiter) {
-            self.order(Work { key, job });
-        }
-        Ok(None)
+        Ok(match self.flights.join(key, waiter) {
+            true => Found::Missing(Box::new(Work { key, job })),
+            false => Found::UnderWay,
+        })
     }
 
-    /// Compiles what a reader will ask for, unless it is there or on its way.
-    fn compile_ahead(&self, ask: &Ask) -> Result<(), Absent> {
-        let (seen, bytes) = self.version(ask)?;
+    /// Reads or compiles what a reader will ask for, unless it is there or on its way.
+    pub(super) fn prepare(&self, ask: &Ask) -> Result<(), Absent> {
+        let (seen, bytes) = self.sources.now(ask, &self.counters)?;
         let key = self
             .key(&ask.name, &seen.known.digest)
             .ok_or(Absent::NoCompiler)?;
-        if self.refused.get(&key).is_some() || self.cached(&key).is_some() {
+        if self.refused.get(&key).is_some() {
+            return Ok(());
+        }
+        if self.cached(&key).is_some() {
+            if let Some(content) = bytes {
+                self.ahead.note(ask, &content);
+            }
             return Ok(());
         }
         let content = match bytes {
             Some(content) => content,
-            None => self.read_again(ask, &seen.known.digest)?,
+            None => self.sources.again(ask, &seen.known.digest)?,
         };
         self.ahead.note(ask, &content);
         if self.flights.begin(key) {
@@ -482,63 +463,6 @@ impl Synthesis {
         });
     }
 
-    /// The source's version now, what is known of it, and its bytes if they had to be read.
-    fn version(&self, ask: &Ask) -> Result<(Seen, Option<Vec<u8>>), Absent> {
-        for _ in 0..READS {
-            let file = match open(ask) {
-                Err(error) if error.errno == Errno::STALE => continue,
-                file => file.map_err(Absent::NoSource)?,
-            };
-            let source = *file.attr();
-            if source.size > self.options.largest_source {
-                return Err(Absent::TooLarge);
-            }
-            // The clock is read before the source: what changes later is recent by this time.
-            let at = Time::now();
-            if let Some(known) = self.versions.get(&source, at) {
-                let followed = file.followed();
-                let seen = Seen {
-                    source,
-                    followed,
-                    known,
-                    at,
-                };
-                return Ok((seen, None));
-            }
-            let bytes = match file.read_whole(self.options.largest_source) {
-                Err(error) if error.errno == Errno::AGAIN => continue,
-                bytes => bytes.map_err(Absent::NoSource)?,
-            };
-            Counters::add(&self.counters.hashed);
-            let known = Known {
-                digest: Digest::of(&bytes),
-                acl: tree::xattr::read_acl(&file).map(Arc::from),
-            };
-            self.versions.put(&source, at, known.clone());
-            let seen = Seen {
-                source,
-                followed: file.followed(),
-                known,
-                at,
-            };
-            return Ok((seen, Some(bytes)));
-        }
-        Err(Absent::Unsettled)
-    }
-
-    /// The content with this digest, read once more.
-    fn read_again(&self, ask: &Ask, digest: &Digest) -> Result<Vec<u8>, Absent> {
-        let file = open(ask).map_err(Absent::NoSource)?;
-        let bytes = file
-            .read_whole(self.options.largest_source)
-            .map_err(Absent::NoSource)?;
-        if Digest::of(&bytes) == *digest {
-            Ok(bytes)
-        } else {
-            Err(Absent::Unsettled)
-        }
-    }
-
     fn key(&self, name: &CacheName, digest: &Digest) -> Option<Key> {
         let build = self.compiler.build(name.target)?;
         Some(Key::new(name.target, name.level, &build, digest))
@@ -586,52 +510,8 @@ impl Synthesis {
     }
 }
 
-fn open(ask: &Ask) -> Result<SourceFile, tree::Error> {
-    let name = ask.name.source_name();
-    SourceFile::open_followed(&ask.root, &ask.path, &ask.dir, OsStr::from_bytes(&name))
-}
-
 /// The bit of [`Synthesis::in_use`] for a pair: three for each of the ten targets.
 fn use_bit(target: Target, level: Level) -> u64 {
     let index = u32::from(target.minor() - Target::OLDEST.minor()) * 3 + u32::from(level.number());
     1 << index
-}
-
-impl Threads {
-    /// One of those that answer.
-    fn spawn_near(
-        &mut self,
-        proximity: &Arc<Proximity>,
-        name: &str,
-        body: impl FnOnce() + Send + 'static,
-    ) -> std::io::Result<()> {
-        let proximity = Arc::clone(proximity);
-        self.spawn(name, move || {
-            proximity.join();
-            body();
-        })
-    }
-
-    fn spawn(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-        let thread = std::thread::Builder::new()
-            .name(name.to_owned())
-            .spawn(body)?;
-        self.joins.push(thread);
-        Ok(())
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        self.synthesis.clock.stop();
-        self.synthesis.ahead.stop();
-        self.synthesis.work.lock().take();
-        let (closed, _) = bounded(0);
-        drop(std::mem::replace(&mut self.stop, closed));
-        for thread in self.joins.drain(..) {
-            if thread.join().is_err() {
-                log::error!("a thread of the synthesis panicked");
-            }
-        }
-    }
 }

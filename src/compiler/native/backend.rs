@@ -1,7 +1,7 @@
 //! The native compiler behind the compiler trait.
 //!
-//! Each compile has a thread to itself ([`workers`]): a panic ends that compile only, and one that
-//! takes too long is left behind.
+//! A panic ends one compile only. A large source has a thread to itself ([`workers`]), which is left
+//! behind when it takes too long; what cannot take long is compiled by the thread that asks.
 
 use super::constant::Marshalled;
 use super::decode::decode;
@@ -12,10 +12,17 @@ use super::profile::Profile;
 use super::workers::{self, Unanswered};
 use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
 use crate::pyc::{Level, Target, Template};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 /// Raised whenever the bytes that are made for some program change.
 const REVISION: u32 = 4;
+
+/// Sources of so many bytes take a few milliseconds, whatever is in them: nobody has to be able to
+/// leave them, and two threads' waking is a good part of what most of them take.
+const QUICK: usize = 64 << 10;
+/// A timeout shorter than this one is kept even so.
+const SHORT: Duration = Duration::from_secs(1);
 
 /// The compiler written in Rust: no interpreter is needed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,7 +135,11 @@ impl Compiler for NativeCompiler {
             pipeline::compile(&source, profile, level)
                 .map_err(|stop| refusal(stop, &source, target, name.as_deref()))
         };
-        match workers::run(job.timeout, task) {
+        let outcome = match job.source.len() <= QUICK && job.timeout >= SHORT {
+            true => catch_unwind(AssertUnwindSafe(task)).map_err(|_| Unanswered::Panicked),
+            false => workers::run(job.timeout, task),
+        };
+        match outcome {
             Ok(Ok(marshalled)) => code(marshalled, profile),
             Ok(Err(refusal)) => Err(refusal),
             Err(Unanswered::TimedOut) => Err(Refusal::TimedOut(job.timeout)),
