@@ -102,8 +102,15 @@ fn utf_8(bytes: Cow<'_, [u8]>, skipped: usize, target: Target) -> Pass<Cow<'_, s
             Cow::Owned(bytes)
         }
     };
-    let Err(error) = std::str::from_utf8(&bytes) else {
-        return strict_utf_8(bytes);
+    let (error, bytes) = match bytes {
+        Cow::Borrowed(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => return Ok(Cow::Borrowed(text)),
+            Err(error) => (error, Cow::Borrowed(bytes)),
+        },
+        Cow::Owned(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => return Ok(Cow::Owned(text)),
+            Err(error) => (error.utf8_error(), Cow::Owned(error.into_bytes())),
+        },
     };
     let at = error.valid_up_to();
     if target.minor() < 14 {

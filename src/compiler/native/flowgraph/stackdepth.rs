@@ -1,6 +1,6 @@
 //! The depth of the stack, at the beginning of each block and at its largest.
 
-use super::block::{BlockIndex, ENTRY, Graph};
+use super::block::{BlockIndex, CfgInstr, ENTRY, Graph, first_with_target};
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
@@ -15,22 +15,19 @@ impl Graph {
         while let Some(at) = self.stack.pop() {
             let mut depth = self[at].start_depth;
             let instrs = self.take_instrs(at);
-            for instr in &instrs {
-                let unknown = || Stop::unsure("internal: an instruction without stack effect");
-                let effect = instr.op.effect(instr.arg);
-                let after = depth + effect.ok_or_else(unknown)?;
-                if after < 0 {
-                    return Err(Stop::unsure("internal: stack underflow"));
-                }
-                largest = largest.max(after);
+            let first = first_with_target(&instrs, self.kinds);
+            let (plain, others) = instrs.split_at_checked(first).unwrap_or((&instrs, &[]));
+            depth = run(plain, depth, &mut largest).ok_or_else(broken)?;
+            for instr in others {
                 // `END_ASYNC_FOR` only names its `SEND` (3.14).
                 if instr.op.has_target() && instr.op != Op::EndAsyncForOf {
                     let effect = instr.op.stack_effect(instr.arg, true);
-                    let there = depth + effect.ok_or_else(unknown)?;
+                    let there = depth + effect.ok_or_else(broken)?;
                     largest = largest.max(there);
                     self.set_depth(instr.target, there)?;
                 }
-                depth = after;
+                depth = step(instr, depth).ok_or_else(broken)?;
+                largest = largest.max(depth);
             }
             self[at].instrs = instrs;
             let next = self[at].next;
@@ -52,4 +49,25 @@ impl Graph {
         }
         Ok(())
     }
+}
+
+fn broken() -> Stop {
+    Stop::unsure("internal: stack underflow, or an instruction without stack effect")
+}
+
+/// The depth behind an instruction.
+#[inline(always)]
+fn step(instr: &CfgInstr, depth: i64) -> Option<i64> {
+    let after = depth + instr.op.effect(instr.arg)?;
+    (after >= 0).then_some(after)
+}
+
+/// The depth behind instructions in a row.
+#[inline(always)]
+fn run(instrs: &[CfgInstr], mut depth: i64, largest: &mut i64) -> Option<i64> {
+    for instr in instrs {
+        depth = step(instr, depth)?;
+        *largest = depth.max(*largest);
+    }
+    Some(depth)
 }

@@ -85,7 +85,11 @@ impl Folder<'_> {
 
     fn exprs(&mut self, ids: impl Iterator<Item = ExprId>) -> Pass<()> {
         for id in ids {
-            self.expr(id)?;
+            let kind = &self.ast.get(id).kind;
+            let is_other_name = matches!(kind, ExprKind::Name { id, .. } if *id != self.debug);
+            if may_fold(kind) && !is_other_name {
+                self.expr(id)?;
+            }
         }
         Ok(())
     }
@@ -112,30 +116,7 @@ impl Folder<'_> {
                 self.tuple(id, elts, ctx);
                 Ok(())
             }
-            ExprKind::BoolOp { .. }
-            | ExprKind::NamedExpr { .. }
-            | ExprKind::Lambda { .. }
-            | ExprKind::IfExp { .. }
-            | ExprKind::Dict { .. }
-            | ExprKind::Set { .. }
-            | ExprKind::ListComp { .. }
-            | ExprKind::SetComp { .. }
-            | ExprKind::DictComp { .. }
-            | ExprKind::GeneratorExp { .. }
-            | ExprKind::Await { .. }
-            | ExprKind::Yield { .. }
-            | ExprKind::YieldFrom { .. }
-            | ExprKind::Call { .. }
-            | ExprKind::FormattedValue { .. }
-            | ExprKind::Interpolation { .. }
-            | ExprKind::JoinedStr { .. }
-            | ExprKind::TemplateStr { .. }
-            | ExprKind::Constant { .. }
-            | ExprKind::Attribute { .. }
-            | ExprKind::Starred { .. }
-            | ExprKind::Name { .. }
-            | ExprKind::List { .. }
-            | ExprKind::Slice { .. } => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -201,5 +182,40 @@ impl Folder<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether an expression is one of those that folding looks at.
+fn may_fold(kind: &ExprKind) -> bool {
+    match kind {
+        ExprKind::Name { .. }
+        | ExprKind::BinOp { .. }
+        | ExprKind::UnaryOp { .. }
+        | ExprKind::Compare { .. }
+        | ExprKind::Subscript { .. }
+        | ExprKind::Tuple { .. } => true,
+        ExprKind::BoolOp { .. }
+        | ExprKind::NamedExpr { .. }
+        | ExprKind::Lambda { .. }
+        | ExprKind::IfExp { .. }
+        | ExprKind::Dict { .. }
+        | ExprKind::Set { .. }
+        | ExprKind::ListComp { .. }
+        | ExprKind::SetComp { .. }
+        | ExprKind::DictComp { .. }
+        | ExprKind::GeneratorExp { .. }
+        | ExprKind::Await { .. }
+        | ExprKind::Yield { .. }
+        | ExprKind::YieldFrom { .. }
+        | ExprKind::Call { .. }
+        | ExprKind::FormattedValue { .. }
+        | ExprKind::Interpolation { .. }
+        | ExprKind::JoinedStr { .. }
+        | ExprKind::TemplateStr { .. }
+        | ExprKind::Constant { .. }
+        | ExprKind::Attribute { .. }
+        | ExprKind::Starred { .. }
+        | ExprKind::List { .. }
+        | ExprKind::Slice { .. } => false,
     }
 }

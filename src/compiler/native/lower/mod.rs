@@ -38,6 +38,7 @@ const MAX_ELIFS: usize = 2000;
 pub fn lower(source: &str, mut module: Module, target: Target, pool: &mut Pool) -> Pass<Ast> {
     let mut lowering = Lowering {
         source,
+        is_ascii: source.is_ascii(),
         lines: Lines::new(source),
         ast: Ast::for_source(source.len()),
         pool,
@@ -61,6 +62,8 @@ pub fn lower(source: &str, mut module: Module, target: Target, pool: &mut Pool) 
 
 struct Lowering<'s, 'p> {
     source: &'s str,
+    /// Whether all of it is ASCII, so that no name needs a closer look.
+    is_ascii: bool,
     lines: Lines,
     ast: Ast,
     pool: &'p mut Pool,
@@ -87,6 +90,9 @@ impl Lowering<'_, '_> {
     }
 
     fn identifier(&mut self, name: &str) -> Pass<Sym> {
+        if self.is_ascii {
+            return Ok(self.pool.sym(name));
+        }
         if !name.is_ascii() && name.chars().any(|c| unicode::is_newer_than(c, self.target)) {
             return Err(Stop::unsure(
                 "an identifier uses a newer Unicode version than the interpreter's",

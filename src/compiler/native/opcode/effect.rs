@@ -2,44 +2,90 @@
 
 use super::{Op, table};
 
-/// The effects in the normal flow of the instructions whose effect does not depend on the argument;
-/// [`BY_ARGUMENT`] for the others.
+/// An effect that is a multiple of the argument, or of its lowest bit, and a number.
+#[derive(Clone, Copy)]
+struct Linear {
+    fixed: i8,
+    factor: i8,
+    /// What of the argument counts.
+    mask: u32,
+}
+
+/// Of the instructions with another effect, or none.
+const OTHER: Linear = Linear {
+    fixed: i8::MIN,
+    factor: 0,
+    mask: 0,
+};
+
+/// The effects in the normal flow.
 #[allow(clippy::indexing_slicing)] // Only while the program is built.
-static FIXED: [i8; 256] = {
-    let mut effects = [BY_ARGUMENT; 256];
+static LINEAR: [Linear; 256] = {
+    let mut effects = [OTHER; 256];
     let mut at = 0;
     while at < table::ALL.len() {
         let op = table::ALL[at];
-        if let Some(effect) = op.stack_effect(0, false)
-            && is_effect(effect, op.stack_effect(1, false))
-            && is_effect(effect, op.stack_effect(2, false))
-            && is_effect(effect, op.stack_effect(3, false))
-            && is_effect(effect, op.stack_effect(0x100, false))
-        {
-            effects[op as usize] = effect as i8;
-        }
+        effects[op as usize] = linear(op);
         at += 1;
     }
     effects
 };
-const BY_ARGUMENT: i8 = i8::MIN;
 
-const fn is_effect(effect: i64, other: Option<i64>) -> bool {
-    matches!(other, Some(other) if other == effect)
+const fn linear(op: Op) -> Linear {
+    let (Some(fixed), Some(one)) = (op.stack_effect(0, false), op.stack_effect(1, false)) else {
+        return OTHER;
+    };
+    let factor = one - fixed;
+    let whole = Linear {
+        fixed: fixed as i8,
+        factor: factor as i8,
+        mask: u32::MAX,
+    };
+    let lowest_bit = Linear { mask: 1, ..whole };
+    if is_linear(op, whole) {
+        whole
+    } else if is_linear(op, lowest_bit) {
+        lowest_bit
+    } else {
+        OTHER
+    }
+}
+
+#[allow(clippy::indexing_slicing)] // As above.
+const fn is_linear(op: Op, form: Linear) -> bool {
+    let args = [0, 1, 2, 3, 4, 5, 0x100, 0x101];
+    let mut at = 0;
+    while at < args.len() {
+        match op.stack_effect(args[at], false) {
+            Some(effect) if effect == form.of(args[at]) => {}
+            _ => return false,
+        }
+        at += 1;
+    }
+    true
+}
+
+impl Linear {
+    const fn of(self, arg: u32) -> i64 {
+        self.fixed as i64 + self.factor as i64 * (arg & self.mask) as i64
+    }
 }
 
 impl Op {
     /// As [`Op::stack_effect`] in the normal flow.
     #[allow(clippy::indexing_slicing)] // An opcode is one byte.
+    #[inline]
     pub fn effect(self, arg: u32) -> Option<i64> {
-        match FIXED[self as u8 as usize] {
-            BY_ARGUMENT => self.stack_effect(arg, false),
-            effect => Some(i64::from(effect)),
+        let form = LINEAR[self as u8 as usize];
+        if form.fixed == OTHER.fixed {
+            return self.stack_effect(arg, false);
         }
+        Some(form.of(arg))
     }
 
     /// By how much the instruction changes the stack's depth, in the normal flow or (`jump`) when
     /// it goes to its target. `None` for an instruction that a code generator never emits.
+    #[inline(never)]
     pub const fn stack_effect(self, arg: u32, jump: bool) -> Option<i64> {
         let arg = arg as i64;
         let low_bit = arg & 1;
@@ -194,5 +240,19 @@ impl Op {
             Op::UnpackSequence => arg - 1,
             Op::UnpackEx => (arg & 0xff) + (arg >> 8),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tabled_effects_are_those_of_every_argument() {
+        for op in Op::all() {
+            for arg in (0..0x1000).chain([0xffff, 0x1_0000, 0x1_0001]) {
+                assert_eq!(op.effect(arg), op.stack_effect(arg, false), "{op:?} {arg}");
+            }
+        }
     }
 }
