@@ -132,7 +132,14 @@ fn print(status: &Value) {
         _ => String::new(),
     };
     println!("  {:<15} {}", "in use", list("in_use"));
-    for group in ["interpreters", "followed", "synthesis", "requests", "store"] {
+    for group in [
+        "interpreters",
+        "followed",
+        "synthesis",
+        "requests",
+        "near",
+        "store",
+    ] {
         let Some(Value::Object(members)) = status.get(group) else {
             continue;
         };

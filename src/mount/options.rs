@@ -51,6 +51,8 @@ pub struct Options {
     pub targets: Vec<Target>,
     /// Threads that serve requests.
     pub threads: usize,
+    /// Whether they run on the processor of a reader that is alone.
+    pub near: bool,
     /// Whether a small parent process starts the daemon again when it dies.
     pub supervise: bool,
     /// The log file; `None` for syslog (or standard error in the foreground).
@@ -81,6 +83,7 @@ impl Options {
             ahead: true,
             targets: Vec::new(),
             threads: 4,
+            near: true,
             supervise: false,
             log: None,
         }
@@ -169,6 +172,8 @@ impl Options {
                     .filter(|threads| (1..=64).contains(threads))
                     .ok_or_else(|| Error::Usage("threads must be from 1 to 64".to_owned()))?;
             }
+            "near" => self.near = true,
+            "no_near" => self.near = false,
             "warm" => self.warm = true,
             "no_warm" => self.warm = false,
             "ahead" => self.ahead = true,

@@ -52,7 +52,7 @@ pub(super) fn serve(
             ..interpreter::Options::default()
         },
     );
-    let proximity = Proximity::new();
+    let proximity = Proximity::new(options.near);
     let (synthesis, threads) = Synthesis::start(
         Arc::clone(&backend.compiler),
         Arc::clone(&store),
@@ -92,7 +92,7 @@ pub(super) fn serve(
         connected.device,
         options.threads,
         threads_share,
-        proximity,
+        Arc::clone(&proximity),
     )
     .map_err(|cause| {
         if let Unplaced::Attached = connected.mount
@@ -128,6 +128,7 @@ pub(super) fn serve(
         store: Arc::clone(&store),
         operations,
         counts: session.counts(),
+        proximity,
         since: Instant::now(),
     };
     let limit = options.store_size.unwrap_or(store::DEFAULT_LIMIT);

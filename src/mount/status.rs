@@ -12,6 +12,7 @@ use crate::coherence::Coherence;
 use crate::compiler::Compiler;
 use crate::fuse::Counts;
 use crate::operations::Operations;
+use crate::proximity::Proximity;
 use crate::store::Store;
 
 /// Everything that a status is made of.
@@ -36,6 +37,8 @@ pub struct Sources {
     pub operations: Arc<Operations>,
     /// Requests by operation.
     pub counts: Arc<Counts>,
+    /// Where the threads that answer run.
+    pub proximity: Arc<Proximity>,
     /// When the mount began to answer.
     pub since: Instant,
 }
@@ -84,6 +87,7 @@ impl Sources {
             "synthesis": synthesis.counters.snapshot(),
             "compiling": synthesis.compiling(),
             "requests": requests,
+            "near": self.proximity.counts(),
             "inodes": self.operations.inodes(),
             "open_handles": self.operations.open_handles(),
             "resident_bytes": resident_bytes(),

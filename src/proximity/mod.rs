@@ -68,6 +68,7 @@ struct Threads {
     not_before: Option<Instant>,
     /// For how long, when one is held up again.
     wary: Duration,
+    counts: Counts,
     /// Where they may run when they are free; `None`: nowhere else, so nothing is done.
     permitted: Option<CpuSet>,
     all: Vec<Pid>,
@@ -77,6 +78,17 @@ struct Threads {
     /// reader waits, and that wakes the processor it leaves, where the reader then is put.
     left: Option<Pid>,
     ended: bool,
+}
+
+/// What came of it so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Counts {
+    /// How often the threads were bound to a reader's processor.
+    bound: u64,
+    /// How often they went to another one with it.
+    followed: u64,
+    /// How often an answer that was given after all other threads was held up by them.
+    held_up: u64,
 }
 
 /// All threads are bound to one processor.
@@ -97,17 +109,19 @@ thread_local! {
 }
 
 impl Proximity {
-    /// Without threads. What may be woken by it waits in [`Proximity::watch`].
-    pub fn new() -> Arc<Proximity> {
+    /// Without threads. What may be woken by it waits in [`Proximity::watch`]. `wanted`: else all
+    /// threads run anywhere, as usual.
+    pub fn new(wanted: bool) -> Arc<Proximity> {
         Arc::new(Proximity {
             recent: AtomicU64::default(),
             wait: AtomicU32::default(),
             yields: AtomicBool::default(),
             threads: Mutex::new(Threads {
-                returns: may_return(),
+                returns: wanted && may_return(),
                 not_before: None,
                 wary: WARY,
-                permitted: processors::permitted(),
+                counts: Counts::default(),
+                permitted: processors::permitted().filter(|_| wanted),
                 all: Vec::new(),
                 bound: None,
                 reader: None,
@@ -206,6 +220,11 @@ impl Proximity {
         self.free(&mut threads);
     }
 
+    /// What came of it so far.
+    pub fn counts(&self) -> Counts {
+        self.threads.lock().counts
+    }
+
     /// Ends [`Proximity::watch`].
     pub fn end(&self) {
         self.threads.lock().ended = true;
@@ -225,6 +244,11 @@ impl Threads {
             None => Binding::to(seen.processor),
             Some(bound) => bound.next(seen.processor)?,
         };
+        match self.bound {
+            None => self.counts.bound += 1,
+            Some(bound) if bound.processor != next.processor => self.counts.followed += 1,
+            Some(_) => {}
+        }
         let (before, left) = (self.bound.replace(next), self.left.take());
         let this = gettid();
         let bound = if before.is_none_or(|before| before.processor != next.processor) {
@@ -278,6 +302,7 @@ impl Threads {
                 seen.is_some_and(|seen| seen.runs && seen.last)
             });
         if held_up {
+            self.counts.held_up += 1;
             log::debug!("an answer was held up: no more of that for {:?}", self.wary);
             self.not_before = Some(Instant::now() + self.wary);
             self.wary = (self.wary * 2).min(WARIEST);
@@ -422,7 +447,7 @@ mod tests {
     fn threads_go_to_the_processor_of_a_reader_that_is_alone_and_are_free_again_after_it() {
         let Some(all) = two_processors() else { return };
         let last = here(all).pop().unwrap();
-        let proximity = Proximity::new();
+        let proximity = Proximity::new(true);
         std::thread::scope(|scope| {
             let _ended = Ended(&proximity);
             scope.spawn(|| proximity.watch());
@@ -451,15 +476,30 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_bound_where_that_is_not_wanted() {
+        let Some(all) = two_processors() else { return };
+        let proximity = Proximity::new(false);
+        beside(here(all)[0], |reader| {
+            for _ in 0..2 {
+                proximity.before_answer(reader);
+                assert_eq!(of(None), here(all));
+                proximity.answer(|| assert!(priority::is_usual()));
+            }
+            assert_eq!(proximity.counts(), Counts::default());
+        });
+    }
+
+    #[test]
     fn readers_that_take_turns_bind_nobody() {
         let Some(all) = two_processors() else { return };
         let last = here(all).pop().unwrap();
-        let proximity = Proximity::new();
+        let proximity = Proximity::new(true);
         beside(last, |reader| {
             for _ in 0..2 {
                 proximity.before_answer(reader);
             }
             assert_eq!(of(None), [last]);
+            assert_eq!(proximity.counts().bound, 1);
             for other in 1..10 {
                 proximity.before_answer(reader);
                 proximity.before_answer(reader ^ other);
@@ -471,7 +511,7 @@ mod tests {
     #[test]
     fn a_thread_runs_as_usual_before_the_next_answer_and_when_it_is_free() {
         let Some(all) = two_processors() else { return };
-        let proximity = Proximity::new();
+        let proximity = Proximity::new(true);
         beside(here(all)[0], |reader| {
             proximity.before_answer(reader);
             let returns = proximity.threads.lock().returns;
@@ -493,7 +533,7 @@ mod tests {
     fn an_answer_that_others_hold_up_is_noticed() {
         let Some(all) = two_processors() else { return };
         let last = here(all).pop().unwrap();
-        let proximity = Proximity::new();
+        let proximity = Proximity::new(true);
         if !proximity.threads.lock().returns {
             return eprintln!("SKIPPED: no thread may go after all others and return");
         }

@@ -268,7 +268,7 @@ impl View for Direct {
             store,
             OsStr::new("/mnt"),
             pycache::Options::default(),
-            &Proximity::new(),
+            &Proximity::new(true),
         )
         .unwrap();
         let root = Root::open(&self.source, true).unwrap();
