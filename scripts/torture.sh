@@ -47,7 +47,7 @@ torture() {
 torture strict coherence=strict
 if "$PYCFS" sync --help >/dev/null 2>&1; then
     torture watch coherence=watch
-    EDITS=$((EDITS / 10)) torture sync coherence=watch
+    torture sync coherence=watch
 else
     skip "watch, sync: this build has no pycfs sync"
 fi
