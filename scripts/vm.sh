@@ -156,6 +156,30 @@ if [ -x "$REFERENCES/bin/python3.14" ]; then
     same "a pyc of CPython 3.14 with its rarest opcodes" "$("$REFERENCES/bin/python3.14" "$SCRIPTS/vm/opcodes.py")" "$(vm "$WORK/opcodes.pyc")"
 fi
 
+# --- Imports and endings: CPython's ------------------------------------------------------------------------------------
+if [ -x "$REFERENCES/bin/python3.14" ]; then
+    for way in "" importlib; do
+        seen() { # COMMAND…
+            rm -rf "$WORK/imports"
+            "$@" "$SCRIPTS/vm/imports.py" "$WORK/imports" ${way:+"$way"} 2>&1
+        }
+        seen "$REFERENCES/bin/python3.14" -B >"$WORK/seen"
+        seen "$WORK/pycfs" run --no-store >"$WORK/seen-ours" || true
+        check "what a program sees of imports${way:+, made by $way}: $(wc -l <"$WORK/seen") lines" diff "$WORK/seen" "$WORK/seen-ours"
+    done
+    for kind in object cycle default metaclass generator finalize file "file in a cycle" "binary file" database \
+        "atexit and a thread" exception plain; do
+        ending() { # COMMAND…
+            rm -f "$WORK/ending" "$WORK/ending"-*
+            "$@" "$SCRIPTS/vm/endings.py" "$kind" "$WORK/ending" 2>&1 && echo "exit 0" || echo "exit $?"
+            if [ -e "$WORK/ending" ]; then wc -c <"$WORK/ending" && ls "$WORK" | grep ending; fi
+        }
+        same "what is seen of the end: $kind" "$(ending "$REFERENCES/bin/python3.14")" "$(ending "$WORK/pycfs" run --no-store)"
+    done
+else
+    skip "imports and endings: no CPython 3.14 in $REFERENCES (scripts/references.sh)"
+fi
+
 # --- Damage ------------------------------------------------------------------------------------------------------------
 same "a damaged pyc never ends the VM" "damaged True" "$(vm "$SCRIPTS/vm/damage.py" "$SCRIPTS/vm/tour.py" 23)"
 

@@ -32,3 +32,33 @@ pub fn keep_large_blocks_apart() {
         });
     }
 }
+
+/// Lets the heap grow by 64 MB of address space at once, in pages of 2 MB where the system has
+/// them for those that ask (`/sys/kernel/mm/transparent_hugepage`): for a process that will fill
+/// much of it soon, which else spends a tenth of its time in faults of pages of 4 KB. Blocks of up
+/// to 32 MB come from the heap then.
+#[cfg(feature = "vm")]
+pub fn heap_in_large_pages() {
+    #[cfg(target_env = "gnu")]
+    {
+        const ROOM: libc::c_int = 64 << 20;
+        static ONCE: std::sync::Once = std::sync::Once::new();
+        // SAFETY: `mallopt` and `sbrk(0)` take integers and may be called at any time. The block is
+        // freed once, and nothing uses it. The range is between two ends of the heap, which this
+        // process has; the advice changes nothing of what is read or written there.
+        ONCE.call_once(|| unsafe {
+            libc::mallopt(libc::M_MMAP_THRESHOLD, ROOM / 2);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, ROOM * 2);
+            libc::mallopt(libc::M_TOP_PAD, ROOM);
+            let before = libc::sbrk(0);
+            // The heap's end has no room for it.
+            let block = libc::malloc(1 << 20);
+            let length = libc::sbrk(0).addr().saturating_sub(before.addr());
+            if before.addr() != usize::MAX && length > 0 {
+                // A page's start: the ends of the heap are page by page.
+                libc::madvise(before, length, libc::MADV_HUGEPAGE);
+            }
+            libc::free(block);
+        });
+    }
+}

@@ -422,6 +422,7 @@ class C[T](list):
                     damaged[at] ^= flip;
                     if check(&damaged).is_ok() {
                         passed += 1;
+                        let _ = crate::vm::unmarshal::unmarshal(vm, &damaged);
                         let bytes = vm.ctx.new_bytes(damaged);
                         // An exception is a way to say no; a panic would end the test.
                         let _ = vm.call_method(&loads, "loads", (bytes,));

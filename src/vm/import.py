@@ -69,11 +69,3 @@ def settle(gc):
     # CPython's, and an application's imports make little but what stays: fewer of them save 12 % of its start-up.
     gc.freeze()
     gc.set_threshold(50_000)
-
-
-def leave(modules, atexit):
-    # The VM ends with an import of threading, to wait for threads: 5 ms for a program that has none. The entry is gone
-    # before any other function that was registered to run at exit.
-    if "threading" not in modules:
-        modules["threading"] = None
-        atexit.register(lambda: modules.pop("threading", None))

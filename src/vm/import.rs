@@ -4,18 +4,18 @@
 //! that errors are the VM's own. Loaders that read or compile in another way are left alone.
 
 use rustpython::vm::builtins::{PyCode, PyStrRef};
-use rustpython::vm::compiler::Mode;
 use rustpython::vm::function::{ArgBytesLike, IntoFuncArgs};
 use rustpython::vm::scope::Scope;
-use rustpython::vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine};
+use rustpython::vm::{AsObject, PyObjectRef, PyRef, PyResult, VirtualMachine, py_compile};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::bytecode;
 use super::code::{self, Found, Sources, Stored};
+use super::unmarshal::unmarshal;
 
-/// The frames of the hook are left out of tracebacks as those of importlib are.
-const FILE_NAME: &str = "<frozen importlib._bootstrap_external>";
+/// A change of the hook's file asks for another build.
+const _: &str = include_str!("import.py");
 
 /// The import system with the hook in it, and what of the VM is needed for each code object.
 pub(super) struct Import {
@@ -28,9 +28,14 @@ pub(super) struct Import {
 /// Puts the hook into the import system.
 pub(super) fn install(vm: &VirtualMachine, sources: &Arc<Sources>) -> PyResult<Arc<Import>> {
     let hook = vm.new_scope_with_builtins();
-    let code = vm
-        .compile(include_str!("import.py"), Mode::Exec, FILE_NAME)
-        .map_err(|error| error.into_pyexception(vm, None))?;
+    // Compiled when the program is built. Its frames are left out of tracebacks as those of
+    // importlib are, whose name it has.
+    let code = py_compile!(
+        file = "import.py",
+        module_name = "<frozen importlib._bootstrap_external>",
+        crate_name = "rustpython::vm"
+    );
+    let code = PyCode::new_ref_from_frozen(vm, code);
     vm.run_code_obj(code, hook.clone())?;
     let import = Arc::new(Import {
         sources: Arc::clone(sources),
@@ -77,12 +82,6 @@ impl Import {
         self.call(vm, "settle", (vm.import("gc", 0)?,))
     }
 
-    /// To be called when the program has ended without an error.
-    pub(super) fn leave(&self, vm: &VirtualMachine) -> PyResult<()> {
-        let modules = vm.sys_module.get_attr("modules", vm)?;
-        self.call(vm, "leave", (modules, vm.import("atexit", 0)?))
-    }
-
     /// The code of the source at `path`, whose bytes are `source` if they were read already. `None`
     /// when the VM has to do it for itself: the file cannot be read, or it is rejected.
     pub(super) fn code_of(
@@ -121,10 +120,14 @@ impl Import {
     /// The code object of marshal data that was checked.
     fn load(&self, vm: &VirtualMachine, found: Found, path: &str) -> Option<PyRef<PyCode>> {
         let load = || -> PyResult<PyRef<PyCode>> {
-            let code = self.loads.call((vm.ctx.new_bytes(found.marshal),), vm)?;
-            let code = code
-                .downcast::<PyCode>()
-                .map_err(|_| vm.new_type_error("no code object"))?;
+            let code = match unmarshal(vm, &found.marshal) {
+                Some(code) => code,
+                None => {
+                    let code = self.loads.call((vm.ctx.new_bytes(found.marshal),), vm)?;
+                    code.downcast()
+                        .map_err(|_| vm.new_type_error("no code object"))?
+                }
+            };
             if code.source_path().as_str() != path {
                 let name = path.to_owned();
                 self.fix_file_name.call((code.clone(), name), vm)?;

@@ -7,17 +7,22 @@
 //! whatever is wrong with a cache, the VM compiles for itself.
 //!
 //! `arguments` reads the command line, `place` says where the VM thinks it is, `program` runs what
-//! was asked for, `import` stands between the VM's loaders and `code`, which finds or makes the
-//! code of a source; `bytecode` checks it; `rejection` has CPython's words where there is none.
+//! was asked for, `ending` ends it. `modules` makes the imports that importlib would make the same
+//! way, `import` stands between the VM's loaders and `code`, which finds or makes the code of a
+//! source; `bytecode` checks it, `unmarshal` makes code objects of it; `rejection` has CPython's
+//! words where there is none.
 
 mod arguments;
 mod bytecode;
 mod code;
+mod ending;
 mod import;
+mod modules;
 mod place;
 mod program;
 mod rejection;
 mod tls;
+mod unmarshal;
 
 use rustpython::vm::{InterpreterBuilder, Settings};
 use std::ffi::OsString;
@@ -26,6 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::pyc::{Level, Target};
+use crate::sys::memory;
 use arguments::{Parsed, Stop};
 use code::Sources;
 
@@ -77,20 +83,23 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
     let sources = Sources::open(dir, surroundings.is_mirror, level, own_compiler);
     let sources = Arc::new(sources);
     let executable = surroundings.executable.to_string_lossy().into_owned();
+    memory::heap_in_large_pages();
     let interpreter = builder(settings)
         .init_hook(move |vm| place::set(vm, &executable))
         .init_hook(|_| tls::install())
         .interpreter();
     let ours = Arc::clone(&sources);
     let name = surroundings.name;
-    let code = interpreter.run(move |vm| {
+    let ended = interpreter.enter(move |vm| {
         let import = import::install(vm, &ours)?;
         if import_time {
             import.tell_times(vm)?;
         }
+        modules::install(vm, &import)?;
         rejection::install(vm)?;
         program::run(vm, &program, &sites, &import, &name)
     });
+    let code = ending::end(interpreter, ended);
     if counters {
         eprintln!("{}", sources.counters());
     }

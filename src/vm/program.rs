@@ -51,9 +51,6 @@ pub(super) fn run(
         return rustpython::run_shell(vm, scope);
     }
     if !settings.inspect {
-        if ended.is_ok() {
-            import.leave(vm)?;
-        }
         return ended;
     }
     if let Err(exception) = ended {

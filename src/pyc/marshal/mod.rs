@@ -19,13 +19,13 @@ pub use writer::{WriteError, write};
 pub const MAX_DEPTH: usize = 2000;
 
 /// The bit of a type byte that says: this object gets the next reference number.
-const FLAG_REF: u8 = 0x80;
+pub(crate) const FLAG_REF: u8 = 0x80;
 
 /// The type bytes that marshal version 4 and later write, without [`FLAG_REF`].
 ///
 /// The older codes `I`, `f`, `x` (64-bit ints, floats as text) are not among them: no CPython that
 /// is covered writes them.
-mod code {
+pub(crate) mod code {
     pub const NULL: u8 = b'0';
     pub const NONE: u8 = b'N';
     pub const FALSE: u8 = b'F';
