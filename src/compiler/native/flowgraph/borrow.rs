@@ -11,7 +11,7 @@
 //! Only the blocks that the normal flow reaches are looked at, so handlers of exceptions are left
 //! as they are; and the way through a block without instructions is not followed.
 
-use super::block::{BlockIndex, CfgInstr, ENTRY, Graph};
+use super::block::{BlockIndex, CfgInstr, ENTRY, Graph, first_with_target};
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::instruction::NONE;
 use crate::compiler::native::opcode::Op;
@@ -215,6 +215,18 @@ impl Run {
     }
 }
 
+fn is_borrowable(instr: &CfgInstr) -> bool {
+    matches!(instr.op, Op::LoadFast | Op::LoadFastLoadFast)
+}
+
+/// The depth behind instructions.
+fn depth_behind(instrs: &[CfgInstr], mut depth: i64) -> Option<usize> {
+    for instr in instrs {
+        depth += instr.op.effect(instr.arg)?;
+    }
+    usize::try_from(depth).ok()
+}
+
 impl Graph {
     /// Borrows what can be borrowed. The graph must not change afterwards.
     pub(super) fn borrow_loads(&mut self) -> Pass<()> {
@@ -223,16 +235,24 @@ impl Graph {
         self.start_traversal();
         self.visit_once(ENTRY);
         while let Some(block) = self.stack.pop() {
-            let depth = usize::try_from(self[block].start_depth).unwrap_or(0);
+            let depth = self[block].start_depth.max(0);
             let mut instrs = std::mem::take(&mut self[block].instrs);
-            run.start(depth, instrs.len());
-            for (at, &instr) in instrs.iter().enumerate() {
+            let targets = first_with_target(&instrs, self.kinds).saturating_sub(1);
+            for instr in instrs.iter().skip(targets) {
                 if instr.op.has_target() {
                     self.visit_once(instr.target);
                 }
-                run.step(at as u32, instr).ok_or_else(unknown)?;
             }
-            run.finish(&mut instrs);
+            // What is before the first load only moves the depth.
+            if let Some(first) = instrs.iter().position(is_borrowable) {
+                let before = instrs.get(..first).unwrap_or(&[]);
+                let depth = depth_behind(before, depth).ok_or_else(unknown)?;
+                run.start(depth, instrs.len());
+                for (at, &instr) in instrs.iter().enumerate().skip(first) {
+                    run.step(at as u32, instr).ok_or_else(unknown)?;
+                }
+                run.finish(&mut instrs);
+            }
             self[block].instrs = instrs;
             self.visit_following(block);
         }

@@ -1,83 +1,38 @@
 //! Stack effects.
 
+use super::linear::{Linear, SAMPLES};
 use super::{Op, table};
-
-/// An effect that is a multiple of the argument, or of its lowest bit, and a number.
-#[derive(Clone, Copy)]
-struct Linear {
-    fixed: i8,
-    factor: i8,
-    /// What of the argument counts.
-    mask: u32,
-}
-
-/// Of the instructions with another effect, or none.
-const OTHER: Linear = Linear {
-    fixed: i8::MIN,
-    factor: 0,
-    mask: 0,
-};
 
 /// The effects in the normal flow.
 #[allow(clippy::indexing_slicing)] // Only while the program is built.
-static LINEAR: [Linear; 256] = {
-    let mut effects = [OTHER; 256];
+static EFFECTS: [Linear; 256] = {
+    let mut effects = [Linear::OTHER; 256];
     let mut at = 0;
     while at < table::ALL.len() {
         let op = table::ALL[at];
-        effects[op as usize] = linear(op);
+        let mut values = [0; SAMPLES.len()];
+        let mut sample = 0;
+        while sample < SAMPLES.len() {
+            values[sample] = match op.stack_effect(SAMPLES[sample], false) {
+                Some(effect) => effect,
+                // No form has this value.
+                None => i64::MAX,
+            };
+            sample += 1;
+        }
+        effects[op as usize] = Linear::fit(values);
         at += 1;
     }
     effects
 };
-
-const fn linear(op: Op) -> Linear {
-    let (Some(fixed), Some(one)) = (op.stack_effect(0, false), op.stack_effect(1, false)) else {
-        return OTHER;
-    };
-    let factor = one - fixed;
-    let whole = Linear {
-        fixed: fixed as i8,
-        factor: factor as i8,
-        mask: u32::MAX,
-    };
-    let lowest_bit = Linear { mask: 1, ..whole };
-    if is_linear(op, whole) {
-        whole
-    } else if is_linear(op, lowest_bit) {
-        lowest_bit
-    } else {
-        OTHER
-    }
-}
-
-#[allow(clippy::indexing_slicing)] // As above.
-const fn is_linear(op: Op, form: Linear) -> bool {
-    let args = [0, 1, 2, 3, 4, 5, 0x100, 0x101];
-    let mut at = 0;
-    while at < args.len() {
-        match op.stack_effect(args[at], false) {
-            Some(effect) if effect == form.of(args[at]) => {}
-            _ => return false,
-        }
-        at += 1;
-    }
-    true
-}
-
-impl Linear {
-    const fn of(self, arg: u32) -> i64 {
-        self.fixed as i64 + self.factor as i64 * (arg & self.mask) as i64
-    }
-}
 
 impl Op {
     /// As [`Op::stack_effect`] in the normal flow.
     #[allow(clippy::indexing_slicing)] // An opcode is one byte.
     #[inline]
     pub fn effect(self, arg: u32) -> Option<i64> {
-        let form = LINEAR[self as u8 as usize];
-        if form.fixed == OTHER.fixed {
+        let form = EFFECTS[self as u8 as usize];
+        if form.is_other() {
             return self.stack_effect(arg, false);
         }
         Some(form.of(arg))

@@ -3,6 +3,7 @@
 
 mod class;
 mod effect;
+mod linear;
 mod popped;
 mod table;
 

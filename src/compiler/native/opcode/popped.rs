@@ -1,11 +1,41 @@
 //! How many values instructions take from the stack (3.14 and later).
 
-use super::Op;
+use super::linear::{Linear, SAMPLES};
+use super::{Op, table};
+
+#[allow(clippy::indexing_slicing)] // Only while the program is built.
+static POPPED: [Linear; 256] = {
+    let mut popped = [Linear::OTHER; 256];
+    let mut at = 0;
+    while at < table::ALL.len() {
+        let op = table::ALL[at];
+        let mut values = [0; SAMPLES.len()];
+        let mut sample = 0;
+        while sample < SAMPLES.len() {
+            values[sample] = op.popped_of(SAMPLES[sample]) as i64;
+            sample += 1;
+        }
+        popped[op as usize] = Linear::fit(values);
+        at += 1;
+    }
+    popped
+};
 
 impl Op {
     /// How many values the instruction takes, those included that it puts back changed. For
     /// instructions that only look at values below the top this is not what is left untouched.
+    #[allow(clippy::indexing_slicing)] // An opcode is one byte.
+    #[inline]
     pub fn popped(self, arg: u32) -> u32 {
+        let form = POPPED[self as u8 as usize];
+        if form.is_other() {
+            return self.popped_of(arg);
+        }
+        form.of(arg) as u32
+    }
+
+    #[inline(never)]
+    const fn popped_of(self, arg: u32) -> u32 {
         match self {
             Op::BuildList | Op::BuildSet | Op::BuildSlice | Op::BuildString | Op::BuildTuple => arg,
             Op::BuildMap => 2 * arg,
@@ -60,6 +90,20 @@ impl Op {
             | Op::UnpackSequence
             | Op::YieldValue => 1,
             _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tabled_counts_are_those_of_every_argument() {
+        for op in Op::all() {
+            for arg in (0..0x1000).chain([0xffff, 0x1_0000, 0x1_0001]) {
+                assert_eq!(op.popped(arg), op.popped_of(arg), "{op:?} {arg}");
+            }
         }
     }
 }
