@@ -2,10 +2,10 @@
 # A tree of many files: time to mount, find against the native tree, and the daemon's memory after and when the kernel
 # has forgotten. As root, since the kernel's caches are dropped.
 #   large_tree.sh [FILES]   (default 1000000)
-# Last figures (Linux 6.18, two processors with much else to do, so seconds of processor time, find's and the daemon's; the
-# native tree has 0.3 for 1,010,201 names): names in `strict` 2.4 for 2,020,201 names, in `watch` 3.0 and then 0.4; the daemon
-# has 18 MB. With a look at each file it has at most 85 MB, since the kernel is asked to forget; when it has forgotten all,
-# 15 MB (58 MB after five such rounds). The first find is requests: five for each directory and five for its __pycache__.
+# Last figures (Linux 6.18, two idle processors; the native tree has 0.34 s for 1,010,201 names): 2,020,201 names in 4.7 s in
+# `strict`, then 3.3; in `watch` 4.4 s, then 0.6; half of that is find's own share, and the daemon has 2.0 s of processor time. With a look
+# at each file it has at most 92 MB, since the kernel is asked to forget; when it has forgotten all, 30 MB. The first find is
+# requests: three for each directory and three for its __pycache__.
 # PYCFS_LARGE_TREE=DIR is a tree that an earlier run made; it is kept, and made there if it is missing.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
