@@ -14,6 +14,10 @@ pub use fallback::Fallback;
 
 use crate::pyc::{Level, Target, Template};
 
+/// Sources of so many bytes take the native compiler a few milliseconds, whatever is in them: the
+/// waking of other threads is a good part of what most of them take, so who asks compiles them.
+pub const QUICK: usize = 64 << 10;
+
 /// One source to compile for one target and level.
 #[derive(Clone, Debug)]
 pub struct Job {

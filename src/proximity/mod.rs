@@ -244,14 +244,13 @@ impl Threads {
             None => Binding::to(seen.processor),
             Some(bound) => bound.next(seen.processor)?,
         };
-        match self.bound {
-            None => self.counts.bound += 1,
-            Some(bound) if bound.processor != next.processor => self.counts.followed += 1,
-            Some(_) => {}
-        }
         let (before, left) = (self.bound.replace(next), self.left.take());
         let this = gettid();
         let bound = if before.is_none_or(|before| before.processor != next.processor) {
+            match before {
+                None => self.counts.bound += 1,
+                Some(_) => self.counts.followed += 1,
+            }
             self.left = Some(this);
             self.bind(next.processor, |thread| thread != this)
         } else {

@@ -25,7 +25,7 @@ use super::flight::Flights;
 use super::recent::Recent;
 use super::source::{Seen, Sources};
 use super::threads::Threads;
-use crate::compiler::{Compiler, Job};
+use crate::compiler::{Compiler, Job, QUICK};
 use crate::proximity::Proximity;
 use crate::pyc::{CacheName, Header, InvalidationMode, Level, Target, mtime_field, source_hash};
 use crate::store::{Digest, Entry, Key, Lookup, Store};
@@ -33,8 +33,6 @@ use crate::tree::{Dir, Kind, RootDir, Time};
 
 /// Requests that may wait for a pool thread; more are absent at once.
 const QUEUE: usize = 4096;
-/// The largest source, in bytes, that is compiled on a caller's thread.
-const QUICK: usize = 64 << 10;
 /// Bytes of templates held in memory.
 const RECENT_BYTES: usize = 8 << 20;
 

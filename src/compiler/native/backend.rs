@@ -10,7 +10,7 @@ use super::explain::{explain, locate};
 use super::pipeline;
 use super::profile::Profile;
 use super::workers::{self, Unanswered};
-use crate::compiler::{BuildId, Code, Compiler, Job, Refusal};
+use crate::compiler::{BuildId, Code, Compiler, Job, QUICK, Refusal};
 use crate::pyc::{Level, Target, Template};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -18,10 +18,7 @@ use std::time::Duration;
 /// Raised whenever the bytes that are made for some program change.
 const REVISION: u32 = 4;
 
-/// Sources of so many bytes take a few milliseconds, whatever is in them: nobody has to be able to
-/// leave them, and two threads' waking is a good part of what most of them take.
-const QUICK: usize = 64 << 10;
-/// A timeout shorter than this one is kept even so.
+/// A timeout shorter than this one is kept for small sources, too.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// The compiler written in Rust: no interpreter is needed.

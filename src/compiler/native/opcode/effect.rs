@@ -1,30 +1,14 @@
 //! Stack effects.
 
-use super::linear::{Linear, SAMPLES};
-use super::{Op, table};
+use super::Op;
+use super::linear::{Linear, tabled};
 
 /// The effects in the normal flow.
-#[allow(clippy::indexing_slicing)] // Only while the program is built.
-static EFFECTS: [Linear; 256] = {
-    let mut effects = [Linear::OTHER; 256];
-    let mut at = 0;
-    while at < table::ALL.len() {
-        let op = table::ALL[at];
-        let mut values = [0; SAMPLES.len()];
-        let mut sample = 0;
-        while sample < SAMPLES.len() {
-            values[sample] = match op.stack_effect(SAMPLES[sample], false) {
-                Some(effect) => effect,
-                // No form has this value.
-                None => i64::MAX,
-            };
-            sample += 1;
-        }
-        effects[op as usize] = Linear::fit(values);
-        at += 1;
-    }
-    effects
-};
+static EFFECTS: [Linear; 256] = tabled!(|op, arg| match op.stack_effect(arg, false) {
+    Some(effect) => effect,
+    // No form has this value.
+    None => i64::MAX,
+});
 
 impl Op {
     /// As [`Op::stack_effect`] in the normal flow.

@@ -64,3 +64,32 @@ impl Linear {
         self.fixed as i64 + self.factor as i64 * (arg & self.mask) as i64
     }
 }
+
+/// The forms of all opcodes, by opcode, while the program is built: of an expression that gives the
+/// value of an opcode for an argument.
+macro_rules! tabled {
+    (|$op:ident, $arg:ident| $value:expr) => {{
+        use $crate::compiler::native::opcode::{linear, table};
+
+        #[allow(clippy::indexing_slicing)] // Only while the program is built.
+        const FORMS: [linear::Linear; 256] = {
+            let mut forms = [linear::Linear::OTHER; 256];
+            let mut at = 0;
+            while at < table::ALL.len() {
+                let $op = table::ALL[at];
+                let mut values = [0; linear::SAMPLES.len()];
+                let mut sample = 0;
+                while sample < linear::SAMPLES.len() {
+                    let $arg = linear::SAMPLES[sample];
+                    values[sample] = $value;
+                    sample += 1;
+                }
+                forms[$op as usize] = linear::Linear::fit(values);
+                at += 1;
+            }
+            forms
+        };
+        FORMS
+    }};
+}
+pub(super) use tabled;

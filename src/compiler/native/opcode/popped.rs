@@ -1,25 +1,9 @@
 //! How many values instructions take from the stack (3.14 and later).
 
-use super::linear::{Linear, SAMPLES};
-use super::{Op, table};
+use super::Op;
+use super::linear::{Linear, tabled};
 
-#[allow(clippy::indexing_slicing)] // Only while the program is built.
-static POPPED: [Linear; 256] = {
-    let mut popped = [Linear::OTHER; 256];
-    let mut at = 0;
-    while at < table::ALL.len() {
-        let op = table::ALL[at];
-        let mut values = [0; SAMPLES.len()];
-        let mut sample = 0;
-        while sample < SAMPLES.len() {
-            values[sample] = op.popped_of(SAMPLES[sample]) as i64;
-            sample += 1;
-        }
-        popped[op as usize] = Linear::fit(values);
-        at += 1;
-    }
-    popped
-};
+static POPPED: [Linear; 256] = tabled!(|op, arg| op.popped_of(arg) as i64);
 
 impl Op {
     /// How many values the instruction takes, those included that it puts back changed. For
