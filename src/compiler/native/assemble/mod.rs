@@ -22,6 +22,9 @@ pub struct Assembled {
 
 /// How far the `END_SEND` of an asynchronous loop is behind its `SEND`, in units (3.14).
 const END_SEND_OFFSET: u32 = 5;
+/// The longest bytecode, in units.
+const MAX_UNITS: u32 = 1 << 28;
+
 /// Lays out the instructions and writes the tables.
 pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
     if profile.since(14) {
@@ -31,6 +34,9 @@ pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> 
     layout
         .resolve_jumps(sequence)
         .ok_or_else(|| Stop::unsure("internal: a jump to nowhere"))?;
+    if layout.starts.last().is_some_and(|&end| end > MAX_UNITS) {
+        return Err(Stop::unsure("a code object that is too long"));
+    }
     Ok(Assembled {
         code: layout
             .write(sequence, profile)
