@@ -12,7 +12,7 @@ use super::handles::{Handle, OpenDirectory};
 use super::{CACHE_DIRECTORY, Operations};
 use crate::inode::{Body, Inode, number};
 use crate::pyc::CacheName;
-use crate::tree::{self, Dir, Error, Kind};
+use crate::tree::{self, Attr, Dir, Error, Kind};
 
 /// One entry of a listing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +87,42 @@ impl Default for Listings {
     }
 }
 
+/// Directories that were listed last: who lists a whole tree asks for what is in a `__pycache__`
+/// soon after. Valid while the directory's version is the same.
+pub(super) struct LastListed {
+    listings: Mutex<LruCache<u64, (Box<Attr>, Arc<Listing>)>>,
+}
+
+impl Default for LastListed {
+    fn default() -> LastListed {
+        const KEPT: usize = 16;
+        LastListed {
+            listings: Mutex::new(LruCache::new(KEPT)),
+        }
+    }
+}
+
+impl LastListed {
+    /// What is larger is read again.
+    const LARGEST: usize = 4096;
+
+    /// Keeps the listing of a directory that had these attributes when `now` was taken, before it
+    /// was read.
+    fn keep(&self, number: u64, attr: &Attr, now: tree::Time, listing: &Arc<Listing>) {
+        if listing.len() <= LastListed::LARGEST && !attr.is_recent(now) {
+            let kept = (Box::new(*attr), Arc::clone(listing));
+            self.listings.lock().insert(number, kept);
+        }
+    }
+
+    /// The listing of a directory that has these attributes now.
+    fn get(&self, number: u64, attr: &Attr) -> Option<Arc<Listing>> {
+        let mut listings = self.listings.lock();
+        let (listed, listing) = listings.get(&number)?;
+        listed.same_version(attr).then(|| Arc::clone(listing))
+    }
+}
+
 /// A part of a listing.
 pub struct Part {
     /// The whole listing.
@@ -138,7 +174,7 @@ impl Operations {
             return Ok(part);
         }
         self.inode(number)?.note_pages();
-        let entries = Arc::new(self.list(number, None)?);
+        let entries = self.list(number, None)?;
         let mut part = self.listings.begin(entries);
         // One that was dropped meanwhile goes on at the same place of a new one.
         part.skipped = usize::try_from(offset & u64::from(u32::MAX)).unwrap_or(usize::MAX);
@@ -178,22 +214,22 @@ impl Operations {
             }
             held.opened.take()
         };
-        let listing = Arc::new(self.list(number, opened)?);
+        let listing = self.list(number, opened)?;
         held.lock().listing = Some(Arc::clone(&listing));
         Ok(listing)
     }
 
     /// Lists a directory; `opened` is the real one if it is open already.
-    fn list(&self, number: u64, opened: Option<Dir>) -> Result<Listing, Error> {
+    fn list(&self, number: u64, opened: Option<Dir>) -> Result<Arc<Listing>, Error> {
         let inode = self.inode(number)?;
         match &inode.body {
             Body::Real(_) => self.list_real(&inode, opened),
-            Body::CacheDirectory(of) => self.list_cache(number, of, opened),
+            Body::CacheDirectory(of) => self.list_cache(number, of, opened).map(Arc::new),
             Body::Pyc(_) => Err(Error::new("list", Errno::NOTDIR)),
         }
     }
 
-    fn list_real(&self, inode: &Arc<Inode>, opened: Option<Dir>) -> Result<Listing, Error> {
+    fn list_real(&self, inode: &Arc<Inode>, opened: Option<Dir>) -> Result<Arc<Listing>, Error> {
         let root = self.root.current();
         let now = tree::Time::now();
         let (dir, path) = match opened {
@@ -229,6 +265,11 @@ impl Operations {
             let number = number::of_cache_directory(inode.number);
             listing.push(number, Kind::Directory, CACHE_DIRECTORY);
         }
+        let listing = Arc::new(listing);
+        if sources {
+            self.last_listed
+                .keep(inode.number, dir.attr(), now, &listing);
+        }
         Ok(listing)
     }
 
@@ -256,18 +297,26 @@ impl Operations {
         let mut listing = Listing::default();
         listing.push(number, Kind::Directory, ".");
         listing.push(of.number, Kind::Directory, "..");
-        tree::list(&dir, |entry| {
-            if let Some(stem) = entry.source_stem() {
-                for suffix in &suffixes {
-                    name.clear();
-                    name.extend_from_slice(stem);
-                    name.extend_from_slice(suffix);
-                    let number = number::of_listed_pyc(number, &name);
-                    listing.push(number, Kind::File, OsStr::from_bytes(&name));
-                }
+        let mut push = |stem: Option<&[u8]>| {
+            for (stem, suffix) in stem
+                .iter()
+                .flat_map(|stem| suffixes.iter().map(|suffix| (*stem, suffix)))
+            {
+                name.clear();
+                name.extend_from_slice(stem);
+                name.extend_from_slice(suffix);
+                let number = number::of_listed_pyc(number, &name);
+                listing.push(number, Kind::File, OsStr::from_bytes(&name));
             }
-            true
-        })?;
+        };
+        match self.last_listed.get(of.number, dir.attr()) {
+            Some(listed) => (listed.iter())
+                .for_each(|entry| push(tree::source_stem(entry.name, Some(entry.kind)))),
+            None => tree::list(&dir, |entry| {
+                push(entry.source_stem());
+                true
+            })?,
+        }
         Ok(listing)
     }
 }

@@ -35,7 +35,7 @@ use crate::pycache::Synthesis;
 use crate::tree::{Dir, Error, Root, RootDir};
 use crate::watch::Events;
 use crossbeam_channel::Sender;
-use directories::Listings;
+use directories::{LastListed, Listings};
 use files::LastPyc;
 use handles::Handles;
 use parking_lot::RwLock;
@@ -56,6 +56,7 @@ pub struct Operations {
     handles: Handles,
     pinned: Pinned,
     listings: Listings,
+    last_listed: LastListed,
     unmade: Unmade,
     last_pyc: LastPyc,
     /// When the kernel first asked for the root's attributes.
@@ -111,6 +112,7 @@ impl Operations {
                 false => BUT_NOW,
             }),
             listings: Listings::default(),
+            last_listed: LastListed::default(),
             unmade: Unmade::default(),
             last_pyc: LastPyc::default(),
             root_asked: OnceLock::new(),

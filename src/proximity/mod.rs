@@ -8,7 +8,8 @@
 //! Two things bring that about. The threads are bound, all together, to the processor where the
 //! reader ran last. And while it gives its answer, a thread is one that runs after all others
 //! (SCHED_IDLE): a processor with no other work counts as idle then, so the scheduler leaves the
-//! reader there, where it would else take it to a processor that sleeps.
+//! reader there, where it would else take it to a processor that sleeps. It stays one until the
+//! next request that may take long: to change that twice a request takes longer than short answers.
 //!
 //! Invariant: threads that are bound are free again, and run as usual, after two [`TICK`]s in which
 //! nobody asked, whatever else the processor has to do: no answer waits for it longer than that.
@@ -21,7 +22,7 @@ use rustix::thread::{CpuSet, Pid, gettid};
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32, AtomicU64,
+    AtomicU32, AtomicU64,
     Ordering::{Relaxed, SeqCst},
 };
 use std::time::{Duration, Instant};
@@ -54,14 +55,16 @@ pub struct Proximity {
     recent: AtomicU64,
     /// Requests until it is looked where the reader runs.
     wait: AtomicU32,
-    /// Whether answers are given after all other threads.
-    yields: AtomicBool,
+    /// Which time it is that answers are given after all other threads; 0: they are not.
+    yields: AtomicU32,
     threads: Mutex<Threads>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
 struct Threads {
+    /// How often answers have begun to be given after all others.
+    times: u32,
     /// Whether a thread that went after all others may run as usual again.
     returns: bool,
     /// No answer is given after all others before.
@@ -104,8 +107,18 @@ struct Binding {
 thread_local! {
     /// Whether requests come to this thread. Then it is one of [`Threads::all`].
     static SERVES: Cell<bool> = const { Cell::new(false) };
-    /// Whether this thread runs after all others.
-    static LAST: Cell<bool> = const { Cell::new(false) };
+    /// The time in which this thread began to run after all others, which it still does if that
+    /// time lasts (see [`Proximity::yields`]); 0: it runs as usual.
+    static LAST: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How long a request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// A few system calls at most.
+    Small,
+    /// Something may have to be read or compiled.
+    Large,
 }
 
 impl Proximity {
@@ -115,8 +128,9 @@ impl Proximity {
         Arc::new(Proximity {
             recent: AtomicU64::default(),
             wait: AtomicU32::default(),
-            yields: AtomicBool::default(),
+            yields: AtomicU32::default(),
             threads: Mutex::new(Threads {
+                times: 0,
                 returns: wanted && may_return(),
                 not_before: None,
                 wary: WARY,
@@ -144,8 +158,9 @@ impl Proximity {
     }
 
     /// Called by a thread before it answers `reader`, a thread's number or 0 if unknown.
-    pub fn before_answer(&self, reader: u32) {
-        if LAST.replace(false) {
+    pub fn before_answer(&self, reader: u32, effort: Effort) {
+        let stays = effort == Effort::Small && LAST.get() == self.yields.load(SeqCst);
+        if !stays && LAST.replace(0) != 0 {
             as_usual();
         }
         if reader == 0 {
@@ -172,7 +187,7 @@ impl Proximity {
             if wait.is_none() {
                 self.free(&mut threads);
             } else if free {
-                self.yields.store(threads.may_yield(), SeqCst);
+                self.yields.store(threads.time_to_yield(), SeqCst);
                 self.changed.notify_one();
             }
         }
@@ -180,23 +195,30 @@ impl Proximity {
 
     /// Gives an answer: `reply` wakes the reader.
     pub fn answer(&self, reply: impl FnOnce()) {
-        if !self.yields.load(SeqCst) || priority::set(None, Urgency::Idle).is_err() {
+        let time = self.yields.load(SeqCst);
+        if time == 0 || LAST.get() == time {
+            return reply();
+        }
+        if priority::set(None, Urgency::Idle).is_err() {
             return reply();
         }
         // Who frees the threads first says so: this one is then not left as it is.
-        let serves = SERVES.get() && self.yields.load(SeqCst);
+        let serves = SERVES.get() && self.yields.load(SeqCst) == time;
         reply();
         match serves {
             // Asleep, too, it is no work that its processor has.
-            true => LAST.set(true),
-            false => as_usual(),
+            true => LAST.set(time),
+            false => {
+                LAST.set(0);
+                as_usual();
+            }
         }
     }
 
     /// First nobody yields any more, then all run as usual: a thread that begins to yield meanwhile
     /// sees that.
     fn free(&self, threads: &mut Threads) {
-        self.yields.store(false, SeqCst);
+        self.yields.store(0, SeqCst);
         threads.free();
     }
 
@@ -211,7 +233,7 @@ impl Proximity {
             let before = self.recent.load(Relaxed);
             self.changed.wait_for(&mut threads, TICK);
             if before == self.recent.load(Relaxed) {
-                if self.yields.load(SeqCst) {
+                if self.yields.load(SeqCst) != 0 {
                     threads.look_for_delay(Recent::unpack(before).reader());
                 }
                 self.free(&mut threads);
@@ -278,11 +300,19 @@ impl Threads {
                 .all(|thread| processors::allow(Some(*thread), &there))
     }
 
-    /// Whether answers may be given after all others, as far as that can be known beforehand.
-    fn may_yield(&self) -> bool {
-        self.returns
+    /// A new time in which answers are given after all others; 0: they may not be, as far as that
+    /// can be known beforehand.
+    fn time_to_yield(&mut self) -> u32 {
+        let may = self.returns
             && self.not_before.is_none_or(|from| Instant::now() >= from)
-            && processors::runnable().is_some_and(|all| all.saturating_sub(1) <= self.few())
+            && processors::runnable().is_some_and(|all| all.saturating_sub(1) <= self.few());
+        match may {
+            true => {
+                self.times = self.times.checked_add(1).unwrap_or(1);
+                self.times
+            }
+            false => 0,
+        }
     }
 
     /// How many others may be running for the reader's processor to have no other work, most
@@ -462,7 +492,7 @@ mod tests {
                     });
                     let companion = told.recv().unwrap();
                     until("both are bound", || {
-                        proximity.before_answer(reader);
+                        proximity.before_answer(reader, Effort::Large);
                         of(None) == [last] && of(Some(companion)) == [last]
                     });
                     until("both are free, since nobody asks", || {
@@ -480,7 +510,7 @@ mod tests {
         let proximity = Proximity::new(false);
         beside(here(all)[0], |reader| {
             for _ in 0..2 {
-                proximity.before_answer(reader);
+                proximity.before_answer(reader, Effort::Large);
                 assert_eq!(of(None), here(all));
                 proximity.answer(|| assert!(priority::is_usual()));
             }
@@ -495,30 +525,33 @@ mod tests {
         let proximity = Proximity::new(true);
         beside(last, |reader| {
             for _ in 0..2 {
-                proximity.before_answer(reader);
+                proximity.before_answer(reader, Effort::Large);
             }
             assert_eq!(of(None), [last]);
             assert_eq!(proximity.counts().bound, 1);
             for other in 1..10 {
-                proximity.before_answer(reader);
-                proximity.before_answer(reader ^ other);
+                proximity.before_answer(reader, Effort::Large);
+                proximity.before_answer(reader ^ other, Effort::Large);
             }
             assert_eq!(of(None), here(all));
         });
     }
 
     #[test]
-    fn a_thread_runs_as_usual_before_the_next_answer_and_when_it_is_free() {
+    fn a_thread_runs_as_usual_before_what_may_take_long_and_when_it_is_free() {
         let Some(all) = two_processors() else { return };
         let proximity = Proximity::new(true);
         beside(here(all)[0], |reader| {
-            proximity.before_answer(reader);
+            proximity.before_answer(reader, Effort::Large);
             let returns = proximity.threads.lock().returns;
             // Not by itself, where other tests run.
-            proximity.yields.store(returns, SeqCst);
+            let time = u32::from(returns);
+            proximity.yields.store(time, SeqCst);
             proximity.answer(|| assert_eq!(priority::is_usual(), !returns));
             assert_eq!(priority::is_usual(), !returns);
-            proximity.before_answer(reader);
+            proximity.before_answer(reader, Effort::Small);
+            assert_eq!(priority::is_usual(), !returns);
+            proximity.before_answer(reader, Effort::Large);
             assert!(priority::is_usual());
             proximity.answer(|| ());
             proximity.end();
@@ -550,8 +583,8 @@ mod tests {
                     });
                     let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                         until("the delay is noticed", || {
-                            proximity.before_answer(reader);
-                            proximity.yields.store(true, SeqCst);
+                            proximity.before_answer(reader, Effort::Large);
+                            proximity.yields.store(u32::MAX, SeqCst);
                             proximity.answer(|| std::thread::sleep(Duration::from_millis(1)));
                             proximity.threads.lock().not_before.is_some()
                         });

@@ -24,13 +24,18 @@ pub struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The name without suffix, if this may be a Python source: `NAME.py`, a regular file or a
-    /// symlink.
+    /// See [`source_stem`].
     pub fn source_stem(&self) -> Option<&[u8]> {
-        let stem = self.name.as_bytes().strip_suffix(b".py")?;
-        let may_be = matches!(self.kind, Some(Kind::File | Kind::Symlink) | None);
-        (may_be && !stem.is_empty()).then_some(stem)
+        source_stem(self.name, self.kind)
     }
+}
+
+/// The name without suffix, if what has it may be a Python source: `NAME.py`, a regular file or a
+/// symlink.
+pub fn source_stem(name: &OsStr, kind: Option<Kind>) -> Option<&[u8]> {
+    let stem = name.as_bytes().strip_suffix(b".py")?;
+    let may_be = matches!(kind, Some(Kind::File | Kind::Symlink) | None);
+    (may_be && !stem.is_empty()).then_some(stem)
 }
 
 /// Whether a directory holds at least one name that ends in `.py` and may be a source (a regular

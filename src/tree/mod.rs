@@ -14,6 +14,6 @@ pub mod xattr;
 
 pub use attr::{Attr, Identity, Kind, Time};
 pub use error::{Error, ran_short_of_descriptors};
-pub use listing::{Entry, has_source, list};
+pub use listing::{Entry, has_source, list, source_stem};
 pub use open::{Dir, Found, SourceFile};
 pub use root::{Root, RootDir, asks_itself};
