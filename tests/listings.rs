@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -296,5 +297,79 @@ fn entries_of_another_version_are_listed_once_it_is_asked_for() {
             assert!(Instant::now() < until, "{mode}: {} are listed", listed());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+}
+
+/// What a `__pycache__` lists may come from the listing of its directory. That one has to be older than two seconds, or
+/// nothing is concluded from its times.
+#[test]
+fn a_pycache_lists_what_its_directory_holds_now_after_the_directory_was_listed() {
+    let Some((target, _)) = newest() else { return };
+    for mode in ["strict", "watch"] {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let place = mounted.mount_point();
+        let names = |directory: &Path| -> BTreeSet<String> {
+            let entries = fs::read_dir(directory).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        };
+        let listed = || names(&place.join("__pycache__"));
+        let expected = || -> BTreeSet<String> {
+            let sources = names(mounted.source());
+            let stems = sources.iter().filter_map(|name| name.strip_suffix(".py"));
+            stems
+                .map(|stem| format!("{stem}.{}.pyc", target.cache_tag()))
+                .collect()
+        };
+        let settle = || std::thread::sleep(Duration::from_millis(2100));
+        settle();
+        assert!(names(place).contains("m0.py"));
+        assert_eq!(listed(), expected(), "{mode}");
+        mounted.write("late.py", "value = 1\n");
+        fs::remove_file(mounted.source().join("m0.py")).unwrap();
+        mounted.settle();
+        assert_eq!(listed(), expected(), "{mode}");
+        settle();
+        assert!(names(place).contains("late.py"));
+        assert_eq!(listed(), expected(), "{mode}");
+        fs::rename(
+            mounted.source().join("m1.py"),
+            mounted.source().join("other"),
+        )
+        .unwrap();
+        fs::create_dir(mounted.source().join("folder.py")).unwrap();
+        mounted.settle();
+        let mut expected = expected();
+        expected.remove(&format!("folder.{}.pyc", target.cache_tag()));
+        assert_eq!(listed(), expected, "{mode}");
+    }
+}
+
+/// A directory that was just used is held open, not walked to: another one in its place is another directory.
+#[test]
+fn a_directory_that_was_replaced_after_it_was_used_shows_the_new_one() {
+    let Some((target, _)) = newest() else { return };
+    for mode in ["strict", "watch"] {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let place = mounted.mount_point();
+        let source = mounted.source();
+        mounted.write("pkg/old.py", "value = 1\n");
+        mounted.write("next/new.py", "value = 2\n");
+        assert!(place.join("pkg/old.py").exists());
+        assert!(place.join("pkg/__pycache__").exists());
+        fs::rename(source.join("pkg"), source.join("moved")).unwrap();
+        fs::rename(source.join("next"), source.join("pkg")).unwrap();
+        mounted.settle();
+        assert!(!place.join("pkg/old.py").exists(), "{mode}");
+        assert!(place.join("pkg/new.py").exists(), "{mode}");
+        assert!(place.join("moved/old.py").exists(), "{mode}");
+        fs::remove_dir_all(source.join("moved")).unwrap();
+        mounted.settle();
+        assert!(!place.join("moved").exists(), "{mode}");
     }
 }

@@ -34,6 +34,16 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// Room for what most directories hold.
+    fn with_room() -> Listing {
+        const NAMES: usize = 2048;
+        const ENTRIES: usize = 128;
+        Listing {
+            names: Vec::with_capacity(NAMES),
+            entries: Vec::with_capacity(ENTRIES),
+        }
+    }
+
     fn push(&mut self, number: u64, kind: Kind, name: impl AsRef<OsStr>) {
         self.names.extend_from_slice(name.as_ref().as_bytes());
         self.entries.push((number, kind, self.names.len()));
@@ -90,7 +100,13 @@ impl Default for Listings {
 /// Directories that were listed last: who lists a whole tree asks for what is in a `__pycache__`
 /// soon after. Valid while the directory's version is the same.
 pub(super) struct LastListed {
-    listings: Mutex<LruCache<u64, (Box<Attr>, Arc<Listing>)>>,
+    listings: Mutex<LruCache<u64, Known>>,
+}
+
+/// The listing of one version of a directory.
+struct Known {
+    version: Box<Attr>,
+    listing: Arc<Listing>,
 }
 
 impl Default for LastListed {
@@ -110,16 +126,19 @@ impl LastListed {
     /// was read.
     fn keep(&self, number: u64, attr: &Attr, now: tree::Time, listing: &Arc<Listing>) {
         if listing.len() <= LastListed::LARGEST && !attr.is_recent(now) {
-            let kept = (Box::new(*attr), Arc::clone(listing));
-            self.listings.lock().insert(number, kept);
+            let known = Known {
+                version: Box::new(*attr),
+                listing: Arc::clone(listing),
+            };
+            self.listings.lock().insert(number, known);
         }
     }
 
     /// The listing of a directory that has these attributes now.
     fn get(&self, number: u64, attr: &Attr) -> Option<Arc<Listing>> {
         let mut listings = self.listings.lock();
-        let (listed, listing) = listings.get(&number)?;
-        listed.same_version(attr).then(|| Arc::clone(listing))
+        let known = listings.get(&number)?;
+        (known.version.same_version(attr)).then(|| Arc::clone(&known.listing))
     }
 }
 
@@ -234,13 +253,16 @@ impl Operations {
         let now = tree::Time::now();
         let (dir, path) = match opened {
             Some(dir) => (dir, inode.path().unwrap_or_default()),
-            None => self.directory(&root, inode)?,
+            None => {
+                let (dir, path, _) = self.covered_directory(&root, inode)?;
+                (dir, path)
+            }
         };
         let parent = match inode.real().and_then(|real| real.lock().place.clone()) {
             Some(place) => place.parent.number,
             None => inode.number,
         };
-        let mut listing = Listing::default();
+        let mut listing = Listing::with_room();
         listing.push(inode.number, Kind::Directory, ".");
         listing.push(parent, Kind::Directory, "..");
         let mut sources = false;
@@ -284,7 +306,7 @@ impl Operations {
         self.unmade.note_listing(number);
         let dir = match opened {
             Some(dir) => dir,
-            None => self.directory(&self.root.current(), of)?.0,
+            None => self.covered_directory(&self.root.current(), of)?.0,
         };
         let suffix = |(target, level)| CacheName {
             stem: Vec::new(),
@@ -294,7 +316,7 @@ impl Operations {
         let in_use = self.synthesis.in_use().into_iter();
         let suffixes: Vec<Vec<u8>> = in_use.map(|pair| suffix(pair).file_name()).collect();
         let mut name = Vec::new();
-        let mut listing = Listing::default();
+        let mut listing = Listing::with_room();
         listing.push(number, Kind::Directory, ".");
         listing.push(of.number, Kind::Directory, "..");
         let mut push = |stem: Option<&[u8]>| {

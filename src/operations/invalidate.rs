@@ -235,7 +235,10 @@ impl View for Operations {
 impl Operations {
     /// Has the kernel drop what cannot wait. Gives whether it dropped every name.
     pub fn apply_first(&self, changes: &[Change], kernel: &dyn Kernel) -> bool {
-        self.apply(&first(changes, self), false, kernel)
+        let dropped = self.apply(&first(changes, self), false, kernel);
+        // Directories that went away need not be held.
+        self.held.clear();
+        dropped
     }
 
     /// Has the kernel drop the rest; `names_dropped` is what the first step gave.

@@ -124,8 +124,15 @@ impl Operations {
         let by_content = covered && !noticed.versioned;
         let (inode, generation) = self.inodes.found(parent, name, &attr, root.attr(), noticed);
         let attributes = Attributes::real(inode.number, attr);
-        if let Some(file) = file.filter(|file| file.attr().kind == Kind::File) {
-            self.pinned.keep(inode.number, file);
+        match file {
+            Some(file) if file.attr().kind == Kind::File => self.pinned.keep(inode.number, file),
+            Some(other) => {
+                if let Some(found) = other.into_directory() {
+                    let own = self.covers(&root, &inode);
+                    self.hold(&root, &inode, found, own);
+                }
+            }
+            None => {}
         }
         let subject = attributes.subject(&inode.body);
         // A directory's name is its parent's matter, what it holds is its own.

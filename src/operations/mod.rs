@@ -9,6 +9,7 @@ mod crowded;
 mod directories;
 mod files;
 mod handles;
+mod held;
 mod invalidate;
 mod lookup;
 mod pinned;
@@ -38,6 +39,7 @@ use crossbeam_channel::Sender;
 use directories::{LastListed, Listings};
 use files::LastPyc;
 use handles::Handles;
+use held::Held;
 use parking_lot::RwLock;
 use pinned::Pinned;
 use unmade::Unmade;
@@ -55,6 +57,7 @@ pub struct Operations {
     inodes: Table,
     handles: Handles,
     pinned: Pinned,
+    held: Held,
     listings: Listings,
     last_listed: LastListed,
     unmade: Unmade,
@@ -111,6 +114,7 @@ impl Operations {
                 true => limit.unwrap_or(u64::MAX) / 2,
                 false => BUT_NOW,
             }),
+            held: Held::default(),
             listings: Listings::default(),
             last_listed: LastListed::default(),
             unmade: Unmade::default(),

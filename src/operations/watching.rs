@@ -54,6 +54,7 @@ impl Operations {
         let covered = mark.is_some();
         self.inodes.set_root(root.attr().identity, mark);
         *self.covered.write() = covered.then(|| Covered::of(root));
+        self.held.clear();
         if !covered {
             log::warn!(
                 "events of the source cannot be followed: each name in it is asked for at each use"
@@ -96,8 +97,25 @@ impl Operations {
     ) -> Result<(Dir, std::ffi::OsString, bool), Error> {
         // Asked before the directory is looked at: what changes later makes an event.
         let covered = self.covers(root, inode);
+        if covered && let Some((dir, path)) = self.held_directory(inode) {
+            return Ok((dir, path, covered));
+        }
         let (dir, path) = self.directory(root, inode)?;
+        self.hold(root, inode, dir.clone(), covered);
         Ok((dir, path, covered))
+    }
+
+    fn held_directory(&self, inode: &Inode) -> Option<(Dir, std::ffi::OsString)> {
+        let identity = inode.real()?.lock().identity;
+        let dir = self.held.get(inode.number, &identity)?;
+        Some((dir, inode.path()?))
+    }
+
+    /// Keeps a directory at hand, where that is allowed.
+    pub(super) fn hold(&self, root: &RootDir, inode: &Inode, dir: Dir, covered: bool) {
+        if covered && dir.attr().mount == root.attr().mount {
+            self.held.keep(inode.number, dir);
+        }
     }
 }
 

@@ -413,6 +413,7 @@ impl Binding {
 mod tests {
     use super::*;
     use rustix::thread::sched_getaffinity;
+    use std::sync::atomic::AtomicBool;
 
     /// Two processors, or says that the test is skipped.
     fn two_processors() -> Option<CpuSet> {
@@ -593,7 +594,7 @@ mod tests {
                     assert!(noticed.is_ok());
                 });
             });
-            assert!(!proximity.threads.lock().may_yield());
+            assert_eq!(proximity.threads.lock().time_to_yield(), 0);
         });
     }
 

@@ -1,8 +1,10 @@
 //! Listings of directories of the real tree.
 
 use rustix::fs::RawDir;
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 
 use super::attr::Kind;
@@ -11,6 +13,11 @@ use super::open::Dir;
 
 /// Bytes of directory entries that one system call returns at most.
 const BUFFER: usize = 32 * 1024;
+
+thread_local! {
+    /// The buffer of the last listing of this thread.
+    static LAST_BUFFER: Cell<Vec<MaybeUninit<u8>>> = const { Cell::new(Vec::new()) };
+}
 
 /// One name in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +60,19 @@ pub fn has_source(dir: &Dir) -> Result<bool, Error> {
 /// them, until it answers false.
 pub fn list(dir: &Dir, mut visit: impl FnMut(Entry<'_>) -> bool) -> Result<(), Error> {
     let fd = dir.reopen_for_listing()?;
-    let mut buffer = vec![MaybeUninit::uninit(); BUFFER];
-    let mut raw = RawDir::new(fd, &mut buffer);
+    let mut buffer = LAST_BUFFER.take();
+    buffer.resize(BUFFER, MaybeUninit::uninit());
+    let outcome = list_through(fd, &mut buffer, &mut visit);
+    LAST_BUFFER.set(buffer);
+    outcome
+}
+
+fn list_through(
+    fd: OwnedFd,
+    buffer: &mut [MaybeUninit<u8>],
+    visit: &mut impl FnMut(Entry<'_>) -> bool,
+) -> Result<(), Error> {
+    let mut raw = RawDir::new(fd, buffer);
     while let Some(entry) = raw.next() {
         let entry = entry.doing("list directory")?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());

@@ -8,6 +8,7 @@ use rustix::io::Errno;
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 use super::attr::{Attr, Identity, Kind};
 use super::error::{Doing, Error, patiently};
@@ -20,9 +21,9 @@ const BENEATH: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS);
 
 /// A directory of the real tree, open for walking (`O_PATH`).
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Dir {
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
     attr: Attr,
 }
 
@@ -37,6 +38,7 @@ impl Dir {
     pub fn open(root: impl AsFd, path: &OsStr) -> Result<Dir, Error> {
         let fd = walk(root.as_fd(), path, OFlags::PATH | OFlags::DIRECTORY)?;
         let attr = Attr::of_fd(&fd)?;
+        let fd = Arc::new(fd);
         Ok(Dir { fd, attr })
     }
 
@@ -54,9 +56,15 @@ impl Dir {
         }
     }
 
-    /// The directory's attributes at the time it was opened.
+    /// The directory's attributes at the time it was opened, or of [`Dir::now`].
     pub fn attr(&self) -> &Attr {
         &self.attr
+    }
+
+    /// The same directory with its attributes now.
+    pub fn now(self) -> Result<Dir, Error> {
+        let attr = Attr::of_fd(&self.fd)?;
+        Ok(Dir { attr, ..self })
     }
 
     /// The attributes of one name in it, symlinks not followed.
@@ -108,6 +116,13 @@ impl AsFd for Found {
 }
 
 impl Found {
+    /// What was found, if it is a directory.
+    pub fn into_directory(self) -> Option<Dir> {
+        let Found { fd, attr } = self;
+        let fd = (attr.kind == Kind::Directory).then(|| Arc::new(fd))?;
+        Some(Dir { fd, attr })
+    }
+
     /// The attributes when it was found.
     pub fn attr(&self) -> &Attr {
         &self.attr
