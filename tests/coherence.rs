@@ -6,8 +6,9 @@
 
 mod common;
 
+use rustix::fs::{Advice, fadvise};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -110,6 +111,45 @@ fn warm_import(mounted: &Mounted, interpreter: &Path) {
         "requests for {} modules: {seen:?}",
         PACKAGES * (MODULES + 1)
     );
+}
+
+/// CPython from 3.8 to 3.13 asks of each open file whether it is a terminal. Rust does not, so the question is asked for it.
+#[test]
+fn a_pyc_is_given_with_the_answer_that_it_is_no_terminal() {
+    for mode in ["watch", "strict"] {
+        let Some(mounted) = mounted(mode) else {
+            continue;
+        };
+        const SOURCES: u64 = 20;
+        for number in 0..SOURCES {
+            // One takes more than a page, and not a whole number of them.
+            let text = format!("value = '{}'\n", "x".repeat(number as usize * 1000));
+            mounted.write(&format!("m{number}.py"), text);
+        }
+        mounted.settle();
+        let entry = |number: u64| {
+            let name = format!("__pycache__/m{number}.cpython-313.pyc");
+            mounted.mount_point().join(name)
+        };
+        let mut asked = Vec::new();
+        for number in 0..SOURCES {
+            let Ok(mut file) = fs::File::open(entry(number)) else {
+                return skipped("nothing compiles for CPython 3.13 here");
+            };
+            assert!(!file.is_terminal());
+            let mut bytes = Vec::new();
+            file.read_to_end(&mut bytes).unwrap();
+            asked.push((file, bytes));
+        }
+        let reads = mounted.count("/requests/read");
+        assert_eq!(reads, 0, "{mode}: reads that were requests");
+        // The same bytes as those that are asked for once the kernel has dropped them.
+        for (number, (file, bytes)) in (0..).zip(&asked) {
+            fadvise(file, 0, None, Advice::DontNeed).unwrap();
+            assert_eq!(&fs::read(entry(number)).unwrap(), bytes, "{mode}");
+        }
+        assert!(mounted.count("/requests/read") > reads, "{mode}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::convert::{attributes, errno, file_type};
 use super::counts::{Counts, Operation};
+use super::pages::Pages;
 use crate::operations::{Found, Looked, Operations, Use};
 use crate::proximity::{Effort, Proximity};
 use crate::tree::{Error, asks_itself};
@@ -25,6 +26,8 @@ pub(super) struct Adapter {
     pub operations: Arc<Operations>,
     pub counts: Arc<Counts>,
     pub proximity: Arc<Proximity>,
+    /// Where pycs are given before they are asked for; `None`: nowhere.
+    pub pages: Option<Pages>,
     /// Whether the kernel opens without asking: it then names inodes, not handles.
     pub unasked: bool,
     /// Whether this kernel maps files whose reads pass by its pages.
@@ -131,7 +134,7 @@ impl Filesystem for Adapter {
     fn ioctl(
         &self,
         request: &Request,
-        _inode: INodeNo,
+        inode: INodeNo,
         _handle: FileHandle,
         _flags: IoctlFlags,
         _command: u32,
@@ -139,10 +142,13 @@ impl Filesystem for Adapter {
         _output_size: u32,
         reply: ReplyIoctl,
     ) {
-        // CPython asks each opened pyc whether it is a terminal: this answer comes first.
-        self.proximity.before_answer(request.pid(), Effort::Small);
-        self.proximity.answer(|| reply.error(Errno::ENOTTY));
-        self.counts.add(Operation::Ioctl);
+        // CPython asks each opened pyc whether it is a terminal: the shortest way of all.
+        self.handle(Operation::Ioctl, request, || {
+            if let Some(pages) = &self.pages {
+                pages.give(&self.operations, inode.0);
+            }
+            self.proximity.answer(|| reply.error(Errno::ENOTTY));
+        });
     }
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {

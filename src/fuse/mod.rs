@@ -7,6 +7,7 @@ mod convert;
 mod counts;
 mod filesystem;
 mod notifier;
+mod pages;
 mod session;
 mod turn_away;
 

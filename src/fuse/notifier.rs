@@ -1,9 +1,9 @@
-//! Telling the kernel what it must no longer keep.
+//! Telling the kernel what it must no longer keep, and what it may keep.
 //!
 //! The messages are written to a duplicate of the connection, since the crate has no call for the
 //! one that drops every name. Invariant: never called from a request's handler, and never with a
 //! lock held: the kernel takes its own locks on directories and pages, for which a handler's
-//! caller may be waiting.
+//! caller may be waiting. The one exception is [`Notifier::give`], see [`super::pages`].
 
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -17,6 +17,7 @@ use crate::operations::Kernel;
 /// Codes of the protocol's notifications (`enum fuse_notify_code`).
 const INVALIDATE_INODE: i32 = 2;
 const INVALIDATE_ENTRY: i32 = 3;
+const STORE: i32 = 4;
 const INCREASE_EPOCH: i32 = 8;
 const PRUNE: i32 = 9;
 
@@ -51,6 +52,29 @@ impl Notifier {
                 // The kernel keeps nothing of it, or the mount is gone.
                 Err(Errno::NOENT | Errno::NODEV | Errno::NOTDIR | Errno::NOTCONN) => return Ok(()),
                 result => return result.map(|_| ()),
+            }
+        }
+    }
+}
+
+impl Notifier {
+    /// Gives the kernel the whole content of a file that it knows. It may wait for who reads the
+    /// same file now. False if this kernel takes none.
+    pub(super) fn give(&self, number: u64, content: &[u8]) -> bool {
+        let length = u32::try_from(content.len()).unwrap_or(0).to_ne_bytes();
+        let parts: [&[u8]; 5] = [
+            &number.to_ne_bytes(),
+            &0_u64.to_ne_bytes(),
+            &length,
+            &[0; 4],
+            content,
+        ];
+        match self.send(STORE, &parts) {
+            // It has not the memory now, and will ask.
+            Ok(()) | Err(Errno::NOMEM) => true,
+            Err(errno) => {
+                log::info!("this kernel cannot be given content before it asks ({errno})");
+                false
             }
         }
     }

@@ -2,11 +2,13 @@
 
 use fuser::{Config, SessionACL};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use super::counts::Counts;
 use super::filesystem::Adapter;
+use super::notifier::Notifier;
+use super::pages::Pages;
 use crate::operations::Operations;
 use crate::proximity::Proximity;
 
@@ -30,7 +32,12 @@ impl Session {
     ) -> io::Result<Session> {
         let counts = Arc::new(Counts::default());
         let unasked = operations.coherence().opens_unasked();
+        let pages = match threads > 1 {
+            true => Some(Pages::new(Notifier::new(device.as_fd())?)),
+            false => None,
+        };
         let adapter = Adapter {
+            pages,
             unasked,
             maps_direct: false,
             proximity: Arc::clone(&proximity),

@@ -124,6 +124,24 @@ impl Operations {
         }
     }
 
+    /// The whole content of a pyc of at most `largest` bytes, if the kernel was given none of it
+    /// before. It counts as given then.
+    pub fn unread_pyc(&self, number: u64, largest: u64) -> Option<Arc<Vec<u8>>> {
+        let inode = self.inode(number).ok()?;
+        let Body::Pyc(pyc) = &inode.body else {
+            return None;
+        };
+        if inode.has_pages() {
+            return None;
+        }
+        let pyc = pyc.read().clone();
+        if pyc.size? > largest {
+            return None;
+        }
+        inode.note_pages();
+        self.last_pyc(number, &pyc).ok()
+    }
+
     /// The file behind an inode: the very one that was looked up, if it is at hand still.
     fn at_hand(&self, inode: &Inode) -> Result<Arc<SourceFile>, Error> {
         if let Some(file) = self.pinned.open(inode.number) {
