@@ -9,7 +9,6 @@ use fuser::{
 };
 use std::cell::RefCell;
 use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -18,7 +17,7 @@ use super::convert::{attributes, errno, file_type};
 use super::counts::{Counts, Operation};
 use super::pages::Pages;
 use crate::operations::{Found, Looked, Operations, Use};
-use crate::proximity::{Effort, Proximity};
+use crate::proximity::Proximity;
 use crate::tree::{Error, asks_itself};
 
 /// The adapter that the crate calls.
@@ -46,27 +45,8 @@ impl Adapter {
     /// Runs a handler. Its reply is consumed by answering; if it panics before, dropping the
     /// reply answers for it.
     fn handle(&self, operation: Operation, request: &Request, body: impl FnOnce()) {
-        let effort = match operation {
-            Operation::Forget | Operation::Ioctl | Operation::Readdir => Effort::Small,
-            Operation::Opendir | Operation::Releasedir | Operation::Release => Effort::Small,
-            Operation::Statfs | Operation::Readlink | Operation::Lseek => Effort::Small,
-            Operation::Lookup | Operation::Getattr | Operation::Open => Effort::Large,
-            Operation::Read | Operation::Getxattr | Operation::Listxattr => Effort::Large,
-            Operation::Other => Effort::Large,
-        };
-        self.handle_with(effort, operation, request, body);
-    }
-
-    /// As [`Adapter::handle`], where it is known how long it may take.
-    fn handle_with(
-        &self,
-        effort: Effort,
-        operation: Operation,
-        request: &Request,
-        body: impl FnOnce(),
-    ) {
         self.counts.add(operation);
-        self.proximity.before_answer(request.pid(), effort);
+        self.proximity.before_answer(request.pid());
         if catch_unwind(AssertUnwindSafe(body)).is_err() {
             log::error!("a {} request panicked", operation.name());
         }
@@ -153,12 +133,7 @@ impl Filesystem for Adapter {
 
     fn lookup(&self, request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
         let asker = request.pid();
-        // What a pyc's name leads to may have to be compiled.
-        let effort = match name.as_bytes().ends_with(b".pyc") {
-            true => Effort::Large,
-            false => Effort::Small,
-        };
-        self.handle_with(effort, Operation::Lookup, request, || {
+        self.handle(Operation::Lookup, request, || {
             if asks_itself(asker) {
                 return reply.error(Errno::EDEADLK);
             }

@@ -8,8 +8,8 @@
 //! Two things bring that about. The threads are bound, all together, to the processor where the
 //! reader ran last. And while it gives its answer, a thread is one that runs after all others
 //! (SCHED_IDLE): a processor with no other work counts as idle then, so the scheduler leaves the
-//! reader there, where it would else take it to a processor that sleeps. It stays one until the
-//! next request that may take long: to change that twice a request takes longer than short answers.
+//! reader there, where it would else take it to a processor that sleeps. It stays one until it
+//! has to read or compile a source: to change that twice a request takes longer than short answers.
 //!
 //! Invariant: threads that are bound are free again, and run as usual, after two [`TICK`]s in which
 //! nobody asked, whatever else the processor has to do: no answer waits for it longer than that.
@@ -112,15 +112,6 @@ thread_local! {
     static LAST: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How long a request may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effort {
-    /// A few system calls at most.
-    Small,
-    /// Something may have to be read or compiled.
-    Large,
-}
-
 impl Proximity {
     /// Without threads. What may be woken by it waits in [`Proximity::watch`]. `wanted`: else all
     /// threads run anywhere, as usual.
@@ -158,10 +149,9 @@ impl Proximity {
     }
 
     /// Called by a thread before it answers `reader`, a thread's number or 0 if unknown.
-    pub fn before_answer(&self, reader: u32, effort: Effort) {
-        let stays = effort == Effort::Small && LAST.get() == self.yields.load(SeqCst);
-        if !stays && LAST.replace(0) != 0 {
-            as_usual();
+    pub fn before_answer(&self, reader: u32) {
+        if LAST.get() != self.yields.load(SeqCst) {
+            may_take_long();
         }
         if reader == 0 {
             return;
@@ -362,6 +352,13 @@ impl Threads {
     }
 }
 
+/// Called by a thread before it does what may take long: it runs as usual until its next answer.
+pub fn may_take_long() {
+    if LAST.replace(0) != 0 {
+        as_usual();
+    }
+}
+
 /// Has the calling thread run as usual.
 fn as_usual() {
     if let Err(error) = priority::set(None, Urgency::Usual) {
@@ -493,7 +490,7 @@ mod tests {
                     });
                     let companion = told.recv().unwrap();
                     until("both are bound", || {
-                        proximity.before_answer(reader, Effort::Large);
+                        proximity.before_answer(reader);
                         of(None) == [last] && of(Some(companion)) == [last]
                     });
                     until("both are free, since nobody asks", || {
@@ -511,7 +508,7 @@ mod tests {
         let proximity = Proximity::new(false);
         beside(here(all)[0], |reader| {
             for _ in 0..2 {
-                proximity.before_answer(reader, Effort::Large);
+                proximity.before_answer(reader);
                 assert_eq!(of(None), here(all));
                 proximity.answer(|| assert!(priority::is_usual()));
             }
@@ -526,13 +523,13 @@ mod tests {
         let proximity = Proximity::new(true);
         beside(last, |reader| {
             for _ in 0..2 {
-                proximity.before_answer(reader, Effort::Large);
+                proximity.before_answer(reader);
             }
             assert_eq!(of(None), [last]);
             assert_eq!(proximity.counts().bound, 1);
             for other in 1..10 {
-                proximity.before_answer(reader, Effort::Large);
-                proximity.before_answer(reader ^ other, Effort::Large);
+                proximity.before_answer(reader);
+                proximity.before_answer(reader ^ other);
             }
             assert_eq!(of(None), here(all));
         });
@@ -543,16 +540,16 @@ mod tests {
         let Some(all) = two_processors() else { return };
         let proximity = Proximity::new(true);
         beside(here(all)[0], |reader| {
-            proximity.before_answer(reader, Effort::Large);
+            proximity.before_answer(reader);
             let returns = proximity.threads.lock().returns;
             // Not by itself, where other tests run.
             let time = u32::from(returns);
             proximity.yields.store(time, SeqCst);
             proximity.answer(|| assert_eq!(priority::is_usual(), !returns));
             assert_eq!(priority::is_usual(), !returns);
-            proximity.before_answer(reader, Effort::Small);
+            proximity.before_answer(reader);
             assert_eq!(priority::is_usual(), !returns);
-            proximity.before_answer(reader, Effort::Large);
+            may_take_long();
             assert!(priority::is_usual());
             proximity.answer(|| ());
             proximity.end();
@@ -584,7 +581,7 @@ mod tests {
                     });
                     let noticed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                         until("the delay is noticed", || {
-                            proximity.before_answer(reader, Effort::Large);
+                            proximity.before_answer(reader);
                             proximity.yields.store(u32::MAX, SeqCst);
                             proximity.answer(|| std::thread::sleep(Duration::from_millis(1)));
                             proximity.threads.lock().not_before.is_some()

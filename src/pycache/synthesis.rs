@@ -310,6 +310,7 @@ impl Synthesis {
     /// may be held up, so it compiles, too, what does not take long. It is done with that before
     /// the answer: the reader may ask again before this thread runs on.
     fn read_and_answer(&self, ask: Ask, pending: &Arc<Pending>, one: Option<MutexGuard<'_, ()>>) {
+        crate::proximity::may_take_long();
         let outcome = catch_unwind(AssertUnwindSafe(|| self.read(ask, pending)));
         if let Ok(Ok(Found::Missing(work))) = &outcome
             && one.is_some()
