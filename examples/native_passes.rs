@@ -138,7 +138,6 @@ fn main() {
             Err(why) => format!("{why:?}").lines().next().unwrap().to_owned(),
             Ok(done) => {
                 let ours: Vec<_> = done
-                    .sequence
                     .instrs
                     .iter()
                     .map(|instr| {

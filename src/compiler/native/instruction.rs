@@ -1,7 +1,8 @@
-//! The instruction sequence: what code generation emits and what is assembled in the end.
+//! The instruction sequence: what code generation emits and the graph passes begin with.
 //!
-//! Invariant: the argument of an instruction with a target is a label's number until
-//! the graph passes, and the index of an instruction in what they return.
+//! Invariant: the argument of an instruction with a target is a label's number in a sequence that
+//! code generation makes, a block's number in the graph, and the index of an instruction in a
+//! sequence that is made of the graph.
 
 use std::fmt;
 
@@ -15,24 +16,28 @@ pub struct Label(pub u32);
 /// The number of no label, block or handler.
 pub const NONE: u32 = u32::MAX;
 
-/// The handler that is active at an instruction.
+/// The block that handles what an instruction raises: 24 bits, which share a word with the opcode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Handler {
-    /// The label (later the index) where it begins; [`NONE`] for no handler.
-    pub label: u32,
-    /// The stack's depth at its beginning.
-    pub start_depth: u32,
-    /// Whether it wants the offset of the raising instruction on the stack.
-    pub preserve_lasti: bool,
-}
+pub struct Handler([u8; 3]);
 
 impl Handler {
     /// No handler.
-    pub const NONE: Handler = Handler {
-        label: NONE,
-        start_depth: 0,
-        preserve_lasti: false,
-    };
+    pub const NONE: Handler = Handler([u8::MAX; 3]);
+    /// Blocks have smaller numbers.
+    pub const LIMIT: u32 = 0xff_ffff;
+
+    /// The handler that begins with a block.
+    pub fn at(block: u32) -> Handler {
+        let [one, two, three, _] = block.to_le_bytes();
+        Handler([one, two, three])
+    }
+
+    /// The block; `None` for no handler.
+    pub fn block(self) -> Option<u32> {
+        let Handler([one, two, three]) = self;
+        let block = u32::from_le_bytes([one, two, three, 0]);
+        (block < Handler::LIMIT).then_some(block)
+    }
 }
 
 /// An instruction with its place in the source.
@@ -40,22 +45,40 @@ impl Handler {
 pub struct Instr {
     /// The opcode.
     pub op: Op,
+    /// What handles an exception raised here; known in the graph.
+    pub except: Handler,
     /// The argument; 0 where there is none.
     pub arg: u32,
     /// The place in the source.
     pub loc: Loc,
 }
 
+impl Instr {
+    /// An instruction without handler.
+    pub fn new(op: Op, arg: u32, loc: Loc) -> Instr {
+        Instr {
+            op,
+            except: Handler::NONE,
+            arg,
+            loc,
+        }
+    }
+
+    /// Turns it into a `NOP` that keeps place and handler.
+    pub fn clear(&mut self) {
+        self.op = Op::Nop;
+        self.arg = 0;
+    }
+}
+
 /// How many instructions are not kept as spare memory.
-const MANY: usize = 1 << 16;
+pub(super) const MANY: usize = 1 << 16;
 
 /// Instructions in a row, with labels.
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
     /// The instructions.
     pub instrs: Vec<Instr>,
-    /// The handler of each instruction; empty as long as none is known.
-    pub handlers: Vec<Handler>,
     /// For each label the index of the instruction that follows it; [`NONE`] if not placed yet.
     labels: Vec<u32>,
 }
@@ -63,7 +86,7 @@ pub struct Sequence {
 impl Sequence {
     /// Adds an instruction.
     pub fn push(&mut self, op: Op, arg: u32, loc: Loc) {
-        self.instrs.push(Instr { op, arg, loc });
+        self.instrs.push(Instr::new(op, arg, loc));
     }
 
     /// A label that is not placed yet.
@@ -93,7 +116,7 @@ impl Sequence {
 
     /// Inserts an instruction before all others.
     pub fn push_front(&mut self, op: Op, arg: u32, loc: Loc) {
-        self.insert(0, &[Instr { op, arg, loc }]);
+        self.insert(0, &[Instr::new(op, arg, loc)]);
     }
 
     /// The index of the instruction behind a label; `None` if it is not placed or nothing follows.
@@ -104,9 +127,9 @@ impl Sequence {
             .filter(|&at| (at as usize) < self.instrs.len())
     }
 
-    /// The place of a label, also when the instructions were taken out; [`NONE`] without one.
-    pub fn place_of(&self, label: u32) -> Option<u32> {
-        self.labels.get(label as usize).copied()
+    /// The index of the instruction behind each label; [`NONE`] if it is not placed yet.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
     }
 
     /// Whether it has so many instructions that their memory is not kept as a spare.
@@ -117,7 +140,6 @@ impl Sequence {
     /// Removes everything, keeping the memory.
     pub fn clear(&mut self) {
         self.instrs.clear();
-        self.handlers.clear();
         self.labels.clear();
     }
 }

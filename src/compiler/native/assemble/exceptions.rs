@@ -1,7 +1,10 @@
 //! The exception table (3.11 and later): start, length, handler, depth and a flag for each stretch
 //! of code under one handler, in 6-bit groups.
 
-use crate::compiler::native::instruction::{Handler, NONE, Sequence};
+use super::units_of;
+use crate::compiler::native::flowgraph::{BlockIndex, Graph};
+use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::opcode::OpcodeTable;
 
 const FIRST: u8 = 0x80;
 const MORE: u8 = 0x40;
@@ -15,31 +18,71 @@ fn write_number(out: &mut Vec<u8>, value: u32, mut first: u8) {
     out.push(value as u8 & 0x3f | first);
 }
 
-/// The table of a sequence whose instructions begin there. `None` when a handler is no instruction.
-pub(super) fn exception_table(sequence: &Sequence, starts: &[u32]) -> Option<Vec<u8>> {
+/// Code under one handler.
+#[derive(Clone, Copy)]
+struct Stretch {
+    start: u32,
+    handler: Option<BlockIndex>,
+    /// Where the handler begins.
+    target: u32,
+}
+
+/// The table of code that has so many units. `None` when a handler has no place.
+pub(super) fn exception_table(
+    graph: &Graph,
+    opcodes: &OpcodeTable,
+    end: u32,
+) -> Option<Vec<u8>> {
     let mut out = Vec::new();
-    if sequence.handlers.iter().all(|each| each.label == NONE) {
+    if !graph.has_handlers() {
         return Some(out);
     }
-    let mut current = Handler::NONE;
-    let mut start = 0;
-    let end = starts.last().copied().unwrap_or(0);
-    let handled = starts.iter().copied().zip(&sequence.handlers);
-    for (here, handler) in handled.chain([(end, &Handler::NONE)]) {
-        if handler.label == current.label {
-            continue;
+    let mut current = Stretch {
+        start: 0,
+        handler: None,
+        target: NONE,
+    };
+    let mut visit = |handler: Option<BlockIndex>, here: u32| -> Option<()> {
+        if handler == current.handler {
+            return Some(());
         }
-        if current.label != NONE {
-            let target = *starts.get(current.label as usize)?;
-            let lasti = u32::from(current.preserve_lasti);
-            let depth = current.start_depth.checked_sub(1 + lasti)?;
-            write_number(&mut out, start, FIRST);
-            write_number(&mut out, here - start, 0);
-            write_number(&mut out, target, 0);
-            write_number(&mut out, depth << 1 | lasti, 0);
+        let target = match handler {
+            Some(handler) => Some(graph[handler].offset).filter(|&offset| offset != NONE)?,
+            None => NONE,
+        };
+        // Handlers without instructions begin where the next one does.
+        if handler.is_none() || target != current.target {
+            write_entry(graph, &mut out, current, here)?;
+            current.start = here;
+            current.target = target;
+            current.handler = handler;
         }
-        current = *handler;
-        start = here;
+        Some(())
+    };
+    for at in graph.order() {
+        let mut here = graph[at].offset;
+        for instr in graph.instrs(at) {
+            visit(instr.except.block(), here)?;
+            here += units_of(instr, opcodes);
+        }
+        if graph[at].not_taken {
+            visit(graph.left_behind(at), here)?;
+        }
     }
+    visit(None, end)?;
     Some(out)
+}
+
+fn write_entry(graph: &Graph, out: &mut Vec<u8>, stretch: Stretch, end: u32) -> Option<()> {
+    let Some(handler) = stretch.handler else {
+        return Some(());
+    };
+    let lasti = u32::from(graph[handler].preserve_lasti);
+    let depth = u32::try_from(graph[handler].start_depth).ok()?;
+    let depth = depth.checked_sub(1 + lasti)?;
+    write_number(out, stretch.start, FIRST);
+    write_number(out, end - stretch.start, 0);
+    write_number(out, stretch.target, 0);
+    write_number(out, depth << 1 | lasti, 0);
+    Some(())
 }

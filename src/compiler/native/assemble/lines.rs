@@ -1,8 +1,6 @@
 //! The location table (PEP 626, PEP 657; 3.11 and later).
 
 use crate::compiler::native::error::Loc;
-use crate::compiler::native::instruction::Sequence;
-
 /// The most code units that one entry covers.
 const MAX_ENTRY: u32 = 8;
 
@@ -11,31 +9,16 @@ const NO_COLUMNS: u8 = 13;
 const LONG: u8 = 14;
 const NO_LOCATION: u8 = 15;
 
-struct Table {
+/// A table in the making.
+pub(super) struct Lines {
     out: Vec<u8>,
     /// The line of the last entry.
     line: i32,
-}
-
-/// The table of a sequence whose instructions begin there, in code units.
-pub(super) fn location_table(sequence: &Sequence, starts: &[u32], first_line: i32) -> Vec<u8> {
-    let mut table = Table {
-        out: Vec::with_capacity(3 * starts.len() + 8),
-        line: first_line,
-    };
-    // The stretch of code with one place.
-    let mut loc = Loc::NONE;
-    let mut start = 0;
-    for (instr, &here) in sequence.instrs.iter().zip(starts) {
-        if instr.loc != loc {
-            table.stretch(loc, here - start);
-            loc = instr.loc;
-            start = here;
-        }
-    }
-    let end = starts.last().copied().unwrap_or(start);
-    table.stretch(loc, end - start);
-    table.out
+    /// The place of the last instructions, and how many units they have.
+    loc: Loc,
+    units: u32,
+    /// Whether the last instruction took the place of the next one.
+    chained: bool,
 }
 
 /// A number with its sign in the lowest bit.
@@ -43,7 +26,50 @@ fn signed(value: i32) -> u32 {
     value.unsigned_abs() << 1 | u32::from(value < 0)
 }
 
-impl Table {
+impl Lines {
+    /// An empty table of code with so many instructions.
+    pub(super) fn new(first_line: i32, instrs: usize) -> Lines {
+        Lines {
+            out: Vec::with_capacity(3 * instrs + 8),
+            line: first_line,
+            loc: Loc::NONE,
+            units: 0,
+            chained: false,
+        }
+    }
+
+    /// Adds an instruction. If it wants the place of the next one, `next` gives that, or nothing where
+    /// control does not go on.
+    #[inline]
+    pub(super) fn add(&mut self, mut loc: Loc, units: u32, next: impl FnOnce() -> Option<Loc>) {
+        if loc != self.loc || self.chained {
+            if loc == Loc::NEXT {
+                // A chain has one place.
+                if !self.chained {
+                    let next = next();
+                    self.chained = next.is_some();
+                    loc = next.unwrap_or(Loc::NONE);
+                } else {
+                    loc = self.loc;
+                }
+            } else {
+                self.chained = false;
+            }
+            if loc != self.loc {
+                self.stretch(self.loc, self.units);
+                self.loc = loc;
+                self.units = 0;
+            }
+        }
+        self.units += units;
+    }
+
+    /// The table.
+    pub(super) fn finish(mut self) -> Vec<u8> {
+        self.stretch(self.loc, self.units);
+        self.out
+    }
+
     fn stretch(&mut self, loc: Loc, mut units: u32) {
         while units > MAX_ENTRY {
             self.entry(loc, MAX_ENTRY);

@@ -1,13 +1,17 @@
-//! Assembly: an instruction sequence of real instructions becomes bytecode and its tables.
+//! Assembly: the graph, after all passes, becomes bytecode and its tables.
+//!
+//! Invariant: blocks are laid out along the text, and only the last instruction of a block jumps; behind
+//! it there may be the block's `NOT_TAKEN`, which is no instruction of the graph.
 
 mod exceptions;
 mod lines;
 
 use super::error::{Loc, Pass, Stop};
-use super::instruction::{Instr, Sequence};
-use super::opcode::Op;
+use super::flowgraph::{BlockIndex, ENTRY, Graph};
+use super::instruction::{Instr, NONE};
+use super::opcode::{Op, OpcodeTable};
 use super::profile::Profile;
-use lines::location_table;
+use lines::Lines;
 
 /// Bytecode with its tables.
 #[derive(Debug)]
@@ -26,40 +30,23 @@ const END_SEND_OFFSET: u32 = 5;
 const MAX_UNITS: u32 = 1 << 28;
 
 /// Lays out the instructions and writes the tables.
-pub fn assemble(sequence: &mut Sequence, profile: &Profile, first_line: i32) -> Pass<Assembled> {
-    if profile.since(14) {
-        place_like_next(sequence);
-    }
-    let mut layout = Layout::new(sequence, profile);
-    layout
-        .resolve_jumps(sequence)
-        .ok_or_else(|| Stop::unsure("internal: a jump to nowhere"))?;
-    if layout.starts.last().is_some_and(|&end| end > MAX_UNITS) {
+pub fn assemble(graph: &mut Graph, profile: &Profile, first_line: i32) -> Pass<Assembled> {
+    let opcodes = profile.opcodes;
+    let nowhere = || Stop::unsure("internal: a jump to nowhere");
+    let mut layout = Layout::new(graph, opcodes).ok_or_else(nowhere)?;
+    layout.resolve_jumps(graph).ok_or_else(nowhere)?;
+    if layout.end > MAX_UNITS {
         return Err(Stop::unsure("a code object that is too long"));
     }
+    let exceptiontable = exceptions::exception_table(graph, opcodes, layout.end)
+        .ok_or_else(|| Stop::unsure("internal: a handler without place"))?;
+    let (code, linetable) = write(graph, opcodes, &layout, first_line)
+        .ok_or_else(|| Stop::unsure("internal: an instruction that this version lacks"))?;
     Ok(Assembled {
-        code: layout
-            .write(sequence, profile)
-            .ok_or_else(|| Stop::unsure("internal: an instruction that this version lacks"))?,
-        linetable: location_table(sequence, &layout.starts, first_line),
-        exceptiontable: exceptions::exception_table(sequence, &layout.starts)
-            .ok_or_else(|| Stop::unsure("internal: a handler without place"))?,
+        code,
+        linetable,
+        exceptiontable,
     })
-}
-
-/// Gives instructions that want it the place of the one behind them.
-fn place_like_next(sequence: &mut Sequence) {
-    let mut next = Loc::NONE;
-    for instr in sequence.instrs.iter_mut().rev() {
-        if instr.loc == Loc::NEXT {
-            instr.loc = if instr.op.is_terminator() {
-                Loc::NONE
-            } else {
-                next
-            };
-        }
-        next = instr.loc;
-    }
 }
 
 /// An unconditional jump becomes a forward or a backward one.
@@ -73,6 +60,7 @@ fn direction(op: Op, is_forward: bool) -> Op {
 }
 
 /// How many `EXTENDED_ARG`s an argument needs.
+#[inline]
 fn extended_args(arg: u32) -> u32 {
     match arg {
         0..=0xff => 0,
@@ -82,44 +70,93 @@ fn extended_args(arg: u32) -> u32 {
     }
 }
 
-/// Where instructions are, in code units of two bytes.
-#[derive(Debug)]
+/// How many units an instruction is long.
+#[inline]
+fn units_of(instr: &Instr, opcodes: &OpcodeTable) -> u32 {
+    extended_args(instr.arg) + 1 + u32::from(opcodes.row(instr.op).caches)
+}
+
+/// The `NOT_TAKEN` behind a block's jump.
+fn not_taken(graph: &Graph, at: BlockIndex) -> Option<Instr> {
+    let jump = graph.last(at).filter(|_| graph[at].not_taken)?;
+    Some(Instr::new(Op::NotTaken, 0, jump.loc))
+}
+
+/// A jump at the end of a block.
+#[derive(Clone, Copy, Debug)]
+struct Jump {
+    block: BlockIndex,
+    target: BlockIndex,
+    /// The units from the block's beginning to behind the jump.
+    end: u32,
+}
+
+/// Where blocks are in the bytecode, in code units of two bytes.
+#[derive(Debug, Default)]
 struct Layout {
-    /// Where each instruction begins, and where the last one ends.
-    starts: Vec<u32>,
-    /// The instructions that jump, with the instructions that they jump to.
-    jumps: Vec<(u32, u32)>,
+    jumps: Vec<Jump>,
+    /// How many instructions there are.
+    count: u32,
+    /// Where the code ends.
+    end: u32,
 }
 
 impl Layout {
     /// Chooses the directions of jumps, and lays the code out as if their arguments were the indices
-    /// of their targets, as CPython does.
-    fn new(sequence: &mut Sequence, profile: &Profile) -> Layout {
-        let mut starts = Vec::with_capacity(sequence.instrs.len() + 1);
-        let mut jumps = Vec::new();
-        let mut end = 0;
-        starts.push(0);
-        starts.extend(sequence.instrs.iter_mut().enumerate().map(|(at, instr)| {
-            if instr.op.is_jump() {
-                instr.op = direction(instr.op, instr.arg as usize > at);
-                jumps.push((at as u32, instr.arg));
+    /// of their targets, as CPython does. `None` when a jump leads out of the text.
+    fn new(graph: &mut Graph, opcodes: &OpcodeTable) -> Option<Layout> {
+        let mut count = 0;
+        let mut at = ENTRY;
+        while at != NONE {
+            let block = &mut graph[at];
+            block.index = count;
+            count += block.length() + u32::from(block.not_taken);
+            at = block.next;
+        }
+        let mut layout = Layout {
+            count,
+            ..Layout::default()
+        };
+        let mut at = ENTRY;
+        while at != NONE {
+            let jump = graph.last(at).filter(|last| last.op.is_jump());
+            let target = jump.map(|jump| jump.arg);
+            if let Some(target) = target {
+                let there = Some(graph[target].index).filter(|&index| index != NONE)?;
+                let behind = graph[at].index + graph[at].length();
+                let jump = graph.last_mut(at)?;
+                jump.op = direction(jump.op, there >= behind);
+                jump.arg = there;
             }
-            end += units(instr, profile);
-            end
-        }));
-        Layout { starts, jumps }
+            let instrs = graph.instrs(at).iter();
+            let mut length = instrs.map(|instr| units_of(instr, opcodes)).sum();
+            if let Some(target) = target {
+                layout.jumps.push(Jump {
+                    block: at,
+                    target,
+                    end: length,
+                });
+            }
+            let block = &mut graph[at];
+            // `NOT_TAKEN` has neither argument nor caches.
+            length += u32::from(block.not_taken);
+            block.offset = layout.end;
+            layout.end += length;
+            at = block.next;
+        }
+        Some(layout)
     }
 
     /// Replaces targets by distances. A long distance needs an `EXTENDED_ARG`, which makes other
     /// distances longer, so this repeats until no size changes.
-    fn resolve_jumps(&mut self, sequence: &mut Sequence) -> Option<()> {
+    fn resolve_jumps(&mut self, graph: &mut Graph) -> Option<()> {
         // By how much each jump grew or shrank, in their order.
-        let mut changes: Vec<(u32, i32)> = Vec::new();
+        let mut changes: Vec<(BlockIndex, i32)> = Vec::new();
         loop {
-            for &(at, target) in &self.jumps {
-                let there = *self.starts.get(target as usize)?;
-                let end = *self.starts.get(at as usize + 1)?;
-                let instr = sequence.instrs.get_mut(at as usize)?;
+            for jump in &mut self.jumps {
+                let there = graph[jump.target].offset;
+                let end = graph[jump.block].offset + jump.end;
+                let instr = graph.last_mut(jump.block)?;
                 let before = extended_args(instr.arg);
                 instr.arg = there.abs_diff(end);
                 if instr.op == Op::EndAsyncForOf {
@@ -127,55 +164,95 @@ impl Layout {
                 }
                 let after = extended_args(instr.arg);
                 if after != before {
-                    changes.push((at, after as i32 - before as i32));
+                    let change = after as i32 - before as i32;
+                    jump.end = jump.end.checked_add_signed(change)?;
+                    changes.push((jump.block, change));
                 }
             }
             if changes.is_empty() {
                 return Some(());
             }
-            self.resize(&changes)?;
+            self.resize(graph, &changes)?;
             changes.clear();
         }
     }
 
-    /// Moves what is behind instructions whose size has changed.
-    fn resize(&mut self, changes: &[(u32, i32)]) -> Option<()> {
-        let mut moved = 0i32;
-        let nexts = changes.iter().skip(1).map(|&(at, _)| at as usize + 1);
-        let ends = nexts.chain([self.starts.len()]);
-        for (&(at, change), end) in changes.iter().zip(ends) {
-            moved += change;
-            for start in self.starts.get_mut(at as usize + 1..end)? {
-                *start = start.checked_add_signed(moved)?;
+    /// Moves the blocks behind jumps whose size has changed.
+    fn resize(&mut self, graph: &mut Graph, changes: &[(BlockIndex, i32)]) -> Option<()> {
+        let mut changes = changes.iter().peekable();
+        let mut moved = 0;
+        let mut at = ENTRY;
+        while at != NONE {
+            let block = &mut graph[at];
+            block.offset = block.offset.checked_add_signed(moved)?;
+            if let Some((_, change)) = changes.next_if(|(block, _)| *block == at) {
+                moved += change;
             }
+            at = block.next;
         }
+        self.end = self.end.checked_add_signed(moved)?;
         Some(())
-    }
-
-    /// The bytecode. `None` for an instruction that the version lacks.
-    fn write(&self, sequence: &Sequence, profile: &Profile) -> Option<Vec<u8>> {
-        let units = self.starts.last().copied().unwrap_or(0);
-        let extended = profile.opcodes.row(Op::ExtendedArg).number?;
-        // `CACHE` is 0, so caches need not be written.
-        let mut code = vec![0; 2 * units as usize];
-        for (instr, &start) in sequence.instrs.iter().zip(&self.starts) {
-            let mut at = 2 * start as usize;
-            if instr.arg > 0xff {
-                for level in (1..=extended_args(instr.arg)).rev() {
-                    let unit = code.get_mut(at..at + 2)?;
-                    unit.copy_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
-                    at += 2;
-                }
-            }
-            let number = profile.opcodes.row(instr.op).number?;
-            let unit = code.get_mut(at..at + 2)?;
-            unit.copy_from_slice(&[number, instr.arg as u8]);
-        }
-        Some(code)
     }
 }
 
-/// How many units an instruction is long.
-fn units(instr: &Instr, profile: &Profile) -> u32 {
-    extended_args(instr.arg) + 1 + u32::from(profile.opcodes.row(instr.op).caches)
+/// The bytecode and the location table. `None` for an instruction that the
+/// version lacks.
+fn write(
+    graph: &Graph,
+    opcodes: &OpcodeTable,
+    layout: &Layout,
+    first_line: i32,
+) -> Option<(Vec<u8>, Vec<u8>)> {
+    let extended = opcodes.row(Op::ExtendedArg).number?;
+    // `CACHE` is 0, so caches need not be written.
+    let mut code = vec![0; 2 * layout.end as usize];
+    let mut rest = code.as_mut_slice();
+    let mut lines = Lines::new(first_line, layout.count as usize);
+    let mut at = ENTRY;
+    while at != NONE {
+        for (index, instr) in graph.instrs(at).iter().enumerate() {
+            let mut units = 1;
+            if instr.arg > 0xff {
+                for level in (1..=extended_args(instr.arg)).rev() {
+                    let unit = rest.split_off_mut(..2)?;
+                    unit.copy_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
+                    units += 1;
+                }
+            }
+            let row = opcodes.row(instr.op);
+            units += u32::from(row.caches);
+            let here = rest.split_off_mut(..2 + 2 * usize::from(row.caches))?;
+            *here.first_chunk_mut()? = [row.number?, instr.arg as u8];
+            lines.add(instr.loc, units, || {
+                let goes_on = !instr.op.is_terminator();
+                goes_on.then(|| place_from(graph, at, index))
+            });
+        }
+        let next = graph[at].next;
+        if let Some(instr) = not_taken(graph, at) {
+            let here = rest.split_off_mut(..2)?;
+            *here.first_chunk_mut()? = [opcodes.row(instr.op).number?, 0];
+            lines.add(instr.loc, 1, || Some(place_from(graph, next, 0)));
+        }
+        at = next;
+    }
+    Some((code, lines.finish()))
+}
+
+/// The place of the first instruction from `index` on that has one of its own, unless control does not go
+/// on to it.
+fn place_from(graph: &Graph, mut at: BlockIndex, mut index: usize) -> Loc {
+    while at != NONE {
+        for instr in graph.instrs(at).get(index..).unwrap_or(&[]) {
+            if instr.loc != Loc::NEXT {
+                return instr.loc;
+            }
+            if instr.op.is_terminator() {
+                return Loc::NONE;
+            }
+        }
+        at = graph[at].next;
+        index = 0;
+    }
+    Loc::NONE
 }

@@ -6,7 +6,7 @@ use crate::compiler::native::assemble::assemble;
 use crate::compiler::native::ast::{Constant, Sym};
 use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
 use crate::compiler::native::error::{Loc, Pass};
-use crate::compiler::native::flowgraph::{self, Constants, Locals, UnitFacts};
+use crate::compiler::native::flowgraph::{self, Constants, Graph, Locals, UnitFacts};
 use crate::compiler::native::opcode::Op;
 use crate::compiler::native::profile::Profile;
 use crate::compiler::native::symtable::Block;
@@ -106,7 +106,7 @@ impl Compiler<'_> {
             first_line: unit.first_line,
             is_generator,
         };
-        let mut optimized = flowgraph::optimize(
+        let stack_depth = flowgraph::optimize(
             &mut self.graph,
             &mut unit.sequence,
             &mut Constants::new(&mut consts, self.pool, &mut self.heap),
@@ -114,8 +114,13 @@ impl Compiler<'_> {
             facts,
             &mut locals,
         )?;
-        let assembled = assemble(&mut optimized.sequence, self.profile, unit.first_line)?;
-        self.spare_sequences.push(optimized.sequence);
+        let assembled = assemble(&mut self.graph, self.profile, unit.first_line)?;
+        if self.graph.is_large() {
+            // Not kept for the next code object.
+            self.graph = Graph::new();
+        } else {
+            self.spare_sequences.push(std::mem::take(&mut unit.sequence));
+        }
 
         let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
         if consts.iter().any(is_set) {
@@ -142,7 +147,7 @@ impl Compiler<'_> {
             argcount: unit.posonlyargcount + unit.argcount,
             posonlyargcount: unit.posonlyargcount,
             kwonlyargcount: unit.kwonlyargcount,
-            stacksize: optimized.stack_depth.max(1),
+            stacksize: stack_depth.max(1),
             flags,
             code: bytecode,
             consts,

@@ -11,9 +11,9 @@
 //! Only the blocks that the normal flow reaches are looked at, so handlers of exceptions are left
 //! as they are; and the way through a block without instructions is not followed.
 
-use super::block::{BlockIndex, CfgInstr, ENTRY, Graph, first_with_target};
+use super::block::{ENTRY, Graph, falls_through, first_with_target};
 use crate::compiler::native::error::{Pass, Stop};
-use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::instruction::{Instr, NONE};
 use crate::compiler::native::opcode::Op;
 
 /// A reference on the stack.
@@ -85,7 +85,7 @@ impl Run {
     }
 
     /// Runs one instruction. `None` for one without stack effect.
-    fn step(&mut self, at: u32, instr: CfgInstr) -> Option<()> {
+    fn step(&mut self, at: u32, instr: Instr) -> Option<()> {
         let arg = instr.arg;
         match instr.op {
             Op::LoadFast => self.push(at, arg),
@@ -196,7 +196,7 @@ impl Run {
         Some(())
     }
 
-    fn finish(&mut self, instrs: &mut [CfgInstr]) {
+    fn finish(&mut self, instrs: &mut [Instr]) {
         for at in 0..self.stack.len() {
             if let Some(&left) = self.stack.get(at) {
                 self.escape(left);
@@ -215,12 +215,12 @@ impl Run {
     }
 }
 
-fn is_borrowable(instr: &CfgInstr) -> bool {
+fn is_borrowable(instr: &Instr) -> bool {
     matches!(instr.op, Op::LoadFast | Op::LoadFastLoadFast)
 }
 
 /// The depth behind instructions.
-fn depth_behind(instrs: &[CfgInstr], mut depth: i64) -> Option<usize> {
+fn depth_behind(instrs: &[Instr], mut depth: i64) -> Option<usize> {
     for instr in instrs {
         depth += instr.op.effect(instr.arg)?;
     }
@@ -234,35 +234,34 @@ impl Graph {
         let mut run = Run::default();
         self.start_traversal();
         self.visit_once(ENTRY);
-        while let Some(block) = self.stack.pop() {
-            let depth = self[block].start_depth.max(0);
-            let mut instrs = std::mem::take(&mut self[block].instrs);
-            let targets = first_with_target(&instrs, self.kinds).saturating_sub(1);
-            for instr in instrs.iter().skip(targets) {
+        let mut all = std::mem::take(&mut self.instrs);
+        while let Some(at) = self.stack.pop() {
+            let block = &self[at];
+            let (next, kinds, depth) = (block.next, block.kinds, block.start_depth.max(0));
+            let instrs = all.get_mut(block.range()).unwrap_or(&mut []);
+            let targets = first_with_target(instrs, kinds);
+            for instr in instrs.get(targets..).unwrap_or(&[]) {
                 if instr.op.has_target() {
-                    self.visit_once(instr.target);
+                    self.visit_once(instr.arg);
                 }
             }
+            if !instrs.is_empty() && falls_through(instrs) {
+                self.visit_once(next);
+            }
             // What is before the first load only moves the depth.
-            if let Some(first) = instrs.iter().position(is_borrowable) {
+            if kinds.fast_locals()
+                && let Some(first) = instrs.iter().position(is_borrowable)
+            {
                 let before = instrs.get(..first).unwrap_or(&[]);
                 let depth = depth_behind(before, depth).ok_or_else(unknown)?;
                 run.start(depth, instrs.len());
                 for (at, &instr) in instrs.iter().enumerate().skip(first) {
                     run.step(at as u32, instr).ok_or_else(unknown)?;
                 }
-                run.finish(&mut instrs);
+                run.finish(instrs);
             }
-            self[block].instrs = instrs;
-            self.visit_following(block);
         }
+        self.instrs = all;
         Ok(())
-    }
-
-    fn visit_following(&mut self, at: BlockIndex) {
-        let next = self[at].next;
-        if self[at].last().is_some() && self[at].falls_through() {
-            self.visit_once(next);
-        }
     }
 }

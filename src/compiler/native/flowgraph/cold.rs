@@ -1,8 +1,8 @@
 //! Blocks that only exceptions lead to go to the end.
 
-use super::block::{BlockIndex, CfgInstr, ENTRY, Graph};
+use super::block::{BlockIndex, ENTRY, Graph};
 use crate::compiler::native::error::Loc;
-use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::instruction::{Instr, NONE};
 use crate::compiler::native::opcode::Op;
 
 impl Graph {
@@ -15,7 +15,7 @@ impl Graph {
         self.mark_cold();
         self.for_each(|graph, at| {
             let next = graph[at].next;
-            if next != NONE && graph[at].cold && graph[at].falls_through() && graph[next].warm {
+            if next != NONE && graph[at].cold && graph[next].warm && graph.falls_through(at) {
                 graph.add_explicit_jump(at, next);
             }
         });
@@ -49,11 +49,8 @@ impl Graph {
 
     fn add_explicit_jump(&mut self, at: BlockIndex, target: BlockIndex) {
         self[target].labelled = true;
-        let jump = self.new_block();
-        let mut instr = CfgInstr::new(Op::JumpNoInterrupt, 0, Loc::NONE);
-        instr.target = target;
+        let jump = self.new_block(&[Instr::new(Op::JumpNoInterrupt, target, Loc::NONE)]);
         let block = &mut self[jump];
-        block.instrs.push(instr);
         block.cold = true;
         block.next = target;
         block.predecessors = 1;
@@ -90,14 +87,14 @@ impl Graph {
                 graph.visit_once(at);
             }
         };
-        if self[at].falls_through() {
+        if self.falls_through(at) {
             let next = self[at].next;
             visit(self, next);
         }
-        if let Some(&last) = self[at].last()
+        if let Some(&last) = self.last(at)
             && last.op.is_jump()
         {
-            visit(self, last.target);
+            visit(self, last.arg);
         }
     }
 }

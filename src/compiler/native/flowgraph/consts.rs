@@ -1,11 +1,11 @@
 //! Constants: what is known about a loaded constant, tuples of constants (3.13), unused constants.
 
-use super::block::{BlockIndex, CfgInstr, ENTRY, Graph};
+use super::block::{BlockIndex, ENTRY, Graph};
 use super::fold::Constants;
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::constant::Item;
 use crate::compiler::native::fold::constant::is_true;
-use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::instruction::{Instr, NONE};
 use crate::compiler::native::opcode::Op;
 
 /// How versions differ in what they do with loaded constants.
@@ -21,14 +21,20 @@ impl Graph {
     /// Simplifies what follows a loaded constant.
     pub(super) fn optimize_load_const(&mut self, consts: &mut Constants<'_>, rules: LoadRules) {
         self.for_each(|graph, at| {
-            let changed = load_const_in(&mut graph[at].instrs, consts, rules);
-            graph.flow_changed |= changed;
+            if !graph[at].kinds.value_loads() {
+                return;
+            }
+            let done = load_const_in(graph.instrs_mut(at), consts, rules);
+            graph.flow_changed |= done.decided;
+            if done.changed {
+                graph.note_kinds(at);
+            }
         });
     }
 
     /// Replaces the loads before a `BUILD_TUPLE` at `index` by one tuple, if all are constants.
     pub(super) fn fold_tuple(&mut self, at: BlockIndex, index: usize, consts: &mut Constants<'_>) {
-        let instrs = &mut self[at].instrs;
+        let instrs = self.instrs_mut(at);
         let Some(&build) = instrs.get(index) else {
             return;
         };
@@ -71,7 +77,7 @@ impl Graph {
             *first = 0;
         }
         self.for_each(|graph, at| {
-            for instr in &graph[at].instrs {
+            for instr in graph.instrs(at) {
                 if instr.op.has_const()
                     && let Some(used) = new_index.get_mut(instr.arg as usize)
                 {
@@ -97,7 +103,7 @@ impl Graph {
         }
         consts.truncate(kept as usize);
         self.for_each(|graph, at| {
-            for instr in &mut graph[at].instrs {
+            for instr in graph.instrs_mut(at) {
                 if instr.op.has_const()
                     && let Some(&index) = new_index.get(instr.arg as usize)
                 {
@@ -114,30 +120,43 @@ impl Graph {
         let mut unused = u64::MAX >> (64 - count) & !1;
         let mut at = ENTRY;
         while at != NONE && unused != 0 {
-            let block = &self[at];
-            for instr in &block.instrs {
-                if instr.op.has_const() && instr.arg < 64 {
-                    unused &= !(1 << instr.arg);
+            if self[at].kinds.value_loads() {
+                for instr in self.instrs(at) {
+                    if instr.op.has_const() && instr.arg < 64 {
+                        unused &= !(1 << instr.arg);
+                    }
                 }
             }
-            at = block.next;
+            at = self[at].next;
         }
         unused == 0
     }
 }
 
 /// The truth value of what an instruction loads: code objects are true, and so is NaN.
-fn truth(load: &CfgInstr, consts: &Constants<'_>) -> bool {
+fn truth(load: &Instr, consts: &Constants<'_>) -> bool {
     consts
         .value(load)
         .is_none_or(|value| is_true(consts.pool, value))
 }
 
-/// Whether a jump was decided.
-fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: LoadRules) -> bool {
-    let mut decided = false;
+/// What became of a block's loads of constants.
+#[derive(Clone, Copy, Debug, Default)]
+struct Simplified {
+    /// Whether a jump was decided.
+    decided: bool,
+    /// Whether there are instructions of other kinds now.
+    changed: bool,
+}
+
+fn load_const_in(
+    instrs: &mut [Instr],
+    consts: &mut Constants<'_>,
+    rules: LoadRules,
+) -> Simplified {
+    let mut done = Simplified::default();
     // The constant on top of the stack, also behind copies of it.
-    let mut top: Option<CfgInstr> = None;
+    let mut top: Option<Instr> = None;
     let mut index = 0;
     loop {
         if top.is_none() {
@@ -174,7 +193,8 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: Loa
                 if matches!(next.op, Op::PopJumpIfFalse | Op::PopJumpIfTrue) {
                     load.clear();
                 }
-                decided = true;
+                done.decided = true;
+                done.changed = true;
                 let if_true = matches!(next.op, Op::PopJumpIfTrue | Op::JumpIfTrue);
                 if truth(&constant, consts) == if_true {
                     next.op = Op::Jump;
@@ -184,27 +204,30 @@ fn load_const_in(instrs: &mut [CfgInstr], consts: &mut Constants<'_>, rules: Loa
             }
             Op::IsOp if consts.value(&constant) == Some(Constant::None) => {
                 fold_is_none(load, next, rest);
+                done.changed = true;
             }
             Op::ReturnValue if rules.return_const => {
                 load.clear();
                 next.op = Op::ReturnConst;
                 next.arg = constant.arg;
                 index += 1;
+                done.changed = true;
             }
             Op::ToBool => {
                 let value = Constant::Bool(truth(&constant, consts));
                 load.clear();
                 next.op = Op::LoadConst;
                 next.arg = consts.add(value);
+                done.changed = true;
             }
             _ => {}
         }
     }
-    decided
+    done
 }
 
 /// `None`, `IS_OP`, conditional jump becomes one jump.
-fn fold_is_none(load: &mut CfgInstr, is: &mut CfgInstr, rest: &mut [CfgInstr]) {
+fn fold_is_none(load: &mut Instr, is: &mut Instr, rest: &mut [Instr]) {
     let jump = match rest {
         [to_bool, rest @ ..] if to_bool.op == Op::ToBool => {
             to_bool.clear();

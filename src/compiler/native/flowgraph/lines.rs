@@ -3,20 +3,16 @@
 //! An exit without a line takes the line of the way into it, so each such exit is copied until it
 //! has one way in.
 
-use super::block::{Block, CfgInstr, Graph};
+use super::block::{BlockIndex, Graph};
 use crate::compiler::native::error::Loc;
-use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::instruction::{Instr, NONE};
 
-fn wants_line(block: &Block) -> bool {
-    block.has_no_line() && (block.exits_scope() || block.has_eval_break())
-}
-
-fn has_no_line(instr: &CfgInstr) -> bool {
+fn has_no_line(instr: &Instr) -> bool {
     instr.loc.line == Loc::NONE.line
 }
 
 /// Gives instructions without a line that of the one before, beginning with the first of them.
-fn hand_down_line(instrs: &mut [CfgInstr], first: usize) {
+fn hand_down_line(instrs: &mut [Instr], first: usize) {
     let before = first.checked_sub(1).and_then(|before| instrs.get(before));
     let mut loc = before.map_or(Loc::NONE, |instr| instr.loc);
     for instr in instrs.iter_mut().skip(first) {
@@ -31,49 +27,64 @@ fn hand_down_line(instrs: &mut [CfgInstr], first: usize) {
 impl Graph {
     /// Copies exits without lines and hands lines down.
     pub(super) fn resolve_line_numbers(&mut self) {
-        self.duplicate_exits_without_line();
-        self.propagate_line_numbers();
+        if self.blocks.iter().any(|block| block.kinds.lineless()) {
+            self.duplicate_exits_without_line();
+            self.propagate_line_numbers();
+        }
+    }
+
+    fn wants_line(&self, at: BlockIndex) -> bool {
+        if !self[at].kinds.lineless() || !self.has_no_line(at) {
+            return false;
+        }
+        let instrs = self.instrs(at);
+        instrs.last().is_some_and(|last| last.op.is_scope_exit())
+            || instrs.iter().any(|instr| instr.op.has_eval_break())
     }
 
     fn duplicate_exits_without_line(&mut self) {
         self.for_each(|graph, at| {
-            let Some(&jump) = graph[at].last() else {
+            if !graph[at].kinds.jumps() {
+                return;
+            }
+            let Some(&jump) = graph.last(at) else {
                 return;
             };
             if !jump.op.is_jump() {
                 return;
             }
-            let target = graph.next_nonempty(jump.target);
-            if target == NONE || !wants_line(&graph[target]) || graph[target].predecessors <= 1 {
+            let target = graph.next_nonempty(jump.arg);
+            if target == NONE || graph[target].predecessors <= 1 || !graph.wants_line(target) {
                 return;
             }
             graph.flow_changed = true;
-            let copy = graph.new_block();
-            let mut instrs = graph[target].instrs.clone();
-            if let Some(first) = instrs.first_mut() {
+            let copy = graph.copy_block(target);
+            if let Some(first) = graph.instrs_mut(copy).first_mut() {
                 first.loc = jump.loc;
             }
             let following = graph[target].next;
             let block = &mut graph[copy];
-            block.instrs = instrs;
             block.predecessors = 1;
             block.next = following;
             block.labelled = true;
             graph[target].next = copy;
             graph[target].predecessors -= 1;
-            if let Some(last) = graph[at].instrs.last_mut() {
-                last.target = copy;
+            if let Some(last) = graph.last_mut(at) {
+                last.arg = copy;
             }
         });
         self.for_each(|graph, at| {
             let next = graph[at].next;
-            if next == NONE || !graph[at].falls_through() || !wants_line(&graph[next]) {
+            if next == NONE || !graph.wants_line(next) {
                 return;
             }
-            let Some(&last) = graph[at].last() else {
+            let Some(&last) = graph.last(at) else {
                 return;
             };
-            if let Some(first) = graph[next].instrs.first_mut() {
+            if last.op.no_fallthrough() {
+                return;
+            }
+            if let Some(first) = graph.instrs_mut(next).first_mut() {
                 first.loc = last.loc;
             }
         });
@@ -81,27 +92,31 @@ impl Graph {
 
     fn propagate_line_numbers(&mut self) {
         self.for_each(|graph, at| {
-            let instrs = graph[at].instrs.as_mut_slice();
-            if let Some(first) = instrs.iter().position(has_no_line) {
-                hand_down_line(instrs, first);
+            if graph[at].kinds.lineless() {
+                let instrs = graph.instrs_mut(at);
+                if let Some(first) = instrs.iter().position(has_no_line) {
+                    hand_down_line(instrs, first);
+                }
             }
-            let Some(last) = instrs.last() else {
+            let Some(last) = graph.last(at) else {
                 return;
             };
-            let (loc, is_jump, target) = (last.loc, last.op.is_jump(), last.target);
+            let (op, loc, target) = (last.op, last.loc, last.arg);
             let next = graph[at].next;
-            if next != NONE && graph[at].falls_through() {
+            if next != NONE && !op.no_fallthrough() {
                 graph.inherit_line(next, loc);
             }
-            if is_jump {
+            if op.is_jump() {
                 graph.inherit_line(target, loc);
             }
         });
     }
 
-    fn inherit_line(&mut self, at: u32, loc: Loc) {
-        if self[at].predecessors == 1
-            && let Some(first) = self[at].instrs.first_mut()
+    fn inherit_line(&mut self, at: BlockIndex, loc: Loc) {
+        let block = &self[at];
+        if block.predecessors == 1
+            && block.kinds.lineless()
+            && let Some(first) = self.instrs_mut(at).first_mut()
             && has_no_line(first)
         {
             first.loc = loc;

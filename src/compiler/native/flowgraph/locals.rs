@@ -3,12 +3,34 @@
 //! For the first 64 locals a set of those that may be unbound flows through the graph; the others
 //! are looked at one block at a time.
 
+use std::ops::Range;
+
 use super::block::{BlockIndex, ENTRY, Graph};
-use crate::compiler::native::instruction::NONE;
+use crate::compiler::native::instruction::{Handler, Instr, NONE};
 use crate::compiler::native::opcode::Op;
 
 /// How many locals are followed through the graph.
 const TRACKED: usize = 64;
+
+/// The locals that may be unbound behind an instruction, which checks its own if it has to.
+#[inline(always)]
+fn behind(instr: &mut Instr, mask: u64) -> u64 {
+    if !instr.op.sets_local_state() || instr.arg as usize >= TRACKED {
+        return mask;
+    }
+    let bit = 1u64 << instr.arg;
+    match instr.op {
+        Op::DeleteFast | Op::LoadFastAndClear | Op::StoreFastMaybeNull => mask | bit,
+        Op::LoadFast => {
+            if mask & bit != 0 {
+                instr.op = Op::LoadFastCheck;
+            }
+            mask & !bit
+        }
+        // Stored or checked.
+        _ => mask & !bit,
+    }
+}
 
 impl Graph {
     /// Turns `LOAD_FAST` into `LOAD_FAST_CHECK` where the local may be unbound.
@@ -40,54 +62,58 @@ impl Graph {
     }
 
     fn scan_block(&mut self, at: BlockIndex) {
-        let mut mask = self[at].unsafe_locals;
-        let mut instrs = self.take_instrs(at);
-        // The handler that knows all of the mask.
-        let mut told = NONE;
+        let block = &self[at];
+        let mut mask = block.unsafe_locals;
+        let (range, next, kinds) = (block.range(), block.next, block.kinds);
         let handled = self.kinds.handlers();
-        for instr in &mut instrs {
-            if handled && instr.except != told {
-                told = instr.except;
-                if told != NONE {
-                    self.add_unsafe(told, mask);
-                }
-            }
-            if !instr.op.sets_local_state() || instr.arg as usize >= TRACKED {
-                continue;
-            }
-            let bit = 1u64 << instr.arg;
-            match instr.op {
-                Op::DeleteFast | Op::LoadFastAndClear | Op::StoreFastMaybeNull => {
-                    mask |= bit;
-                    told = NONE;
-                }
-                Op::StoreFast | Op::LoadFastCheck => mask &= !bit,
-                Op::LoadFast => {
-                    if mask & bit != 0 {
-                        instr.op = Op::LoadFastCheck;
-                    }
-                    mask &= !bit;
-                }
-                _ => {}
+        if handled {
+            mask = self.scan_handled(range, mask);
+        } else if kinds.local_states() {
+            for instr in self.instrs.get_mut(range).unwrap_or(&mut []) {
+                mask = behind(instr, mask);
             }
         }
-        self[at].instrs = instrs;
-        let next = self[at].next;
-        if next != NONE && self[at].falls_through() {
+        let Some(&last) = self.last(at) else {
+            if next != NONE {
+                self.add_unsafe(next, mask);
+            }
+            return;
+        };
+        if next != NONE && !last.op.no_fallthrough() {
             self.add_unsafe(next, mask);
         }
-        if let Some(&last) = self[at].last()
-            && last.op.is_jump()
-        {
-            self.add_unsafe(last.target, mask);
+        if last.op.is_jump() {
+            self.add_unsafe(last.arg, mask);
         }
+    }
+
+    /// As it is done where instructions may have handlers, which learn what may be unbound.
+    fn scan_handled(&mut self, range: Range<usize>, mut mask: u64) -> u64 {
+        let mut all = std::mem::take(&mut self.instrs);
+        // The handler that knows all of the mask.
+        let mut told = Handler::NONE;
+        for instr in all.get_mut(range).unwrap_or(&mut []) {
+            if instr.except != told {
+                told = instr.except;
+                if let Some(handler) = told.block() {
+                    self.add_unsafe(handler, mask);
+                }
+            }
+            let before = mask;
+            mask = behind(instr, mask);
+            if mask & !before != 0 {
+                told = Handler::NONE;
+            }
+        }
+        self.instrs = all;
+        mask
     }
 
     fn check_untracked_locals(&mut self, locals: usize) {
         // The block in which each local is known to be bound.
         let mut bound_in = vec![NONE; locals - TRACKED];
         self.for_each(|graph, at| {
-            for instr in &mut graph[at].instrs {
+            for instr in graph.instrs_mut(at) {
                 let state = (instr.arg as usize).checked_sub(TRACKED);
                 let Some(bound) = state.and_then(|local| bound_in.get_mut(local)) else {
                     continue;

@@ -1,11 +1,11 @@
 //! The control-flow graph: basic blocks and the passes over them.
 //!
-//! Input: an instruction sequence with labels. Output: an instruction sequence without pseudo
-//! instructions, each with its handler, plus the stack's depth. The order of the passes is
-//! CPython's; each pass leaves a graph in which jumps are last in their block, every jump's target
-//! is a block of the graph, and blocks follow each other along `next`.
+//! Input: an instruction sequence with labels. Output: the graph without pseudo instructions, each
+//! instruction with its handler, which is assembled as it is, plus the stack's depth. The order of
+//! the passes is CPython's; each pass leaves a graph in which jumps are last in their block, every
+//! jump's target is a block of the graph, and blocks follow each other along `next`.
 //!
-//! A graph is used for many code objects one after another, so that blocks keep their memory.
+//! A graph is used for many code objects one after another, so that it keeps its memory.
 
 mod block;
 mod borrow;
@@ -23,11 +23,12 @@ mod prefix;
 mod stackdepth;
 mod superinstruction;
 mod swaps;
+mod text;
 #[cfg(test)]
 mod tests;
 mod verify;
 
-pub use block::{Block, BlockIndex, CfgInstr, Graph};
+pub use block::{Block, BlockIndex, ENTRY, Graph};
 pub use fold::Constants;
 pub use prefix::Locals;
 
@@ -50,16 +51,8 @@ pub struct UnitFacts {
     pub is_generator: bool,
 }
 
-/// The result of the passes.
-#[derive(Debug)]
-pub struct Optimized {
-    /// Real instructions only; labels are resolved.
-    pub sequence: Sequence,
-    /// `co_stacksize`
-    pub stack_depth: u32,
-}
-
-/// Runs every pass over the code of one code object. The constants may grow and shrink.
+/// Runs every pass over the code of one code object, whose instructions the graph takes. The constants
+/// may grow and shrink. Returns `co_stacksize`.
 pub fn optimize(
     graph: &mut Graph,
     sequence: &mut Sequence,
@@ -67,7 +60,7 @@ pub fn optimize(
     profile: &Profile,
     facts: UnitFacts,
     locals: &mut Locals<'_>,
-) -> Pass<Optimized> {
+) -> Pass<u32> {
     improve(graph, sequence, consts, profile, facts)?;
     let is_314 = profile.since(14);
     if is_314 {
@@ -81,36 +74,25 @@ pub fn optimize(
     if is_314 {
         graph.borrow_loads()?;
     }
-    graph.write_sequence(sequence).ok_or_else(broken)?;
-    if sequence.is_large() {
-        // Not kept for the next code object.
-        *graph = Graph::default();
-    }
-    Ok(Optimized {
-        sequence: std::mem::take(sequence),
-        stack_depth,
-    })
+    Ok(stack_depth)
 }
 
 /// Runs the passes that CPython's `_testinternalcapi.optimize_cfg` runs, to test them alone: pseudo
-/// instructions stay, and nothing is put before the first instruction.
+/// instructions stay, and nothing is put before the first instruction. Returns the sequence with
+/// indices as targets.
 pub fn improve_alone(
     graph: &mut Graph,
     sequence: &mut Sequence,
     consts: &mut Constants<'_>,
     profile: &Profile,
     facts: UnitFacts,
-) -> Pass<Optimized> {
+) -> Pass<Sequence> {
     improve(graph, sequence, consts, profile, facts)?;
-    let stack_depth = graph.stack_depth()?;
+    graph.stack_depth()?;
     if profile.since(14) {
         graph.borrow_loads()?;
     }
-    graph.write_sequence(sequence).ok_or_else(broken)?;
-    Ok(Optimized {
-        sequence: std::mem::take(sequence),
-        stack_depth,
-    })
+    Ok(graph.sequence())
 }
 
 /// From the sequence to a graph in its final order, which still has pseudo instructions.

@@ -1,8 +1,8 @@
 //! Removal of `NOP`s, of loads that are popped at once, and of jumps to the next block.
 
-use super::block::{BlockIndex, CfgInstr, Graph};
-use crate::compiler::native::instruction::NONE;
-use crate::compiler::native::opcode::Op;
+use super::block::{BlockIndex, Graph};
+use crate::compiler::native::instruction::{Instr, NONE};
+use crate::compiler::native::opcode::{Kinds, Op};
 
 /// The argument of a `NOP` that is about to go.
 const GOES: u32 = u32::MAX;
@@ -10,10 +10,10 @@ const GOES: u32 = u32::MAX;
 /// Marks the `NOP`s that no line needs, `first` being the first of all. `line_after`: the line of
 /// what follows the block, if something does. Returns how many go and how many
 /// stay.
-fn mark_nops(instrs: &mut [CfgInstr], first: usize, line_after: Option<i32>) -> (usize, usize) {
+fn mark_nops(instrs: &mut [Instr], first: usize, line_after: Option<i32>) -> (usize, usize) {
     let (mut marked, mut left) = (0, 0);
     let mut index = first;
-    let line_at = |instrs: &[CfgInstr], at: Option<usize>| {
+    let line_at = |instrs: &[Instr], at: Option<usize>| {
         let instr = at.and_then(|at| instrs.get(at));
         instr.map_or(-1, |instr| instr.loc.line)
     };
@@ -53,7 +53,7 @@ impl Graph {
     /// Removes the `NOP`s of a block that no line needs. Returns how many.
     #[inline]
     fn remove_redundant_nops_of(&mut self, at: BlockIndex) -> usize {
-        if self[at].nops {
+        if self[at].kinds.nops() {
             self.search_nops_of(at)
         } else {
             0
@@ -62,9 +62,9 @@ impl Graph {
 
     #[inline(never)]
     fn search_nops_of(&mut self, at: BlockIndex) -> usize {
-        let is_nop = |instr: &CfgInstr| instr.op == Op::Nop;
-        let Some(first) = self[at].instrs.iter().position(is_nop) else {
-            self[at].nops = false;
+        let is_nop = |instr: &Instr| instr.op == Op::Nop;
+        let Some(first) = self.instrs(at).iter().position(is_nop) else {
+            self[at].kinds.remove(Kinds::NOP);
             return 0;
         };
         let following = self.next_nonempty(self[at].next);
@@ -72,23 +72,18 @@ impl Graph {
             None
         } else {
             // A NOP without a line will go, so it does not count.
-            let found = self[following]
-                .instrs
+            let found = self
+                .instrs(following)
                 .iter()
                 .find(|instr| !(instr.op == Op::Nop && instr.loc.line < 0));
             Some(found.map_or(-1, |instr| instr.loc.line))
         };
-        let handled = self.kinds.handlers();
-        let block = &mut self[at];
-        let (removed, left) = mark_nops(&mut block.instrs, first, line_after);
-        block.nops = left > 0;
+        let (removed, left) = mark_nops(self.instrs_mut(at), first, line_after);
+        if left == 0 {
+            self[at].kinds.remove(Kinds::NOP);
+        }
         if removed > 0 {
-            if handled {
-                block.leave_behind(block.instrs.len() - removed);
-            }
-            block
-                .instrs
-                .retain(|instr| instr.op != Op::Nop || instr.arg != GOES);
+            self.retain(at, first, |instr| instr.op != Op::Nop || instr.arg != GOES);
         }
         removed
     }
@@ -104,54 +99,21 @@ impl Graph {
     pub(super) fn remove_redundant_nops_and_pairs(&mut self) {
         loop {
             let mut done = true;
-            // Where the instruction before is, unless control may come from elsewhere.
-            let mut before: Option<(BlockIndex, usize)> = None;
+            // The block whose last instruction is the one before, unless control may come from elsewhere.
+            let mut before: Option<BlockIndex> = None;
             self.for_each(|graph, at| {
                 graph.remove_redundant_nops_of(at);
                 if graph[at].labelled {
                     before = None;
                 }
-                let mut instrs = graph.take_instrs(at);
-                let mut index = 0;
-                while let Some(found) = instrs
-                    .get(index..)
-                    .and_then(|rest| rest.iter().position(|instr| instr.op == Op::PopTop))
-                {
-                    index += found + 1;
-                    let pop = index - 1;
-                    let previous = match pop.checked_sub(1) {
-                        Some(place) => Some((at, place)),
-                        None => before,
-                    };
-                    let load = match previous {
-                        Some((block, place)) if block == at => instrs.get_mut(place),
-                        Some((block, place)) => graph[block].instrs.get_mut(place),
-                        None => None,
-                    };
-                    if let Some(load) = load
-                        && (matches!(load.op, Op::LoadConst | Op::LoadSmallInt)
-                            || (load.op == Op::Copy && load.arg == 1))
-                    {
-                        load.clear();
-                        if let Some(pop) = instrs.get_mut(pop) {
-                            pop.clear();
-                        }
-                        if let Some((block, _)) = previous {
-                            graph[block].nops = true;
-                        }
-                        graph[at].nops = true;
-                        done = false;
-                    }
+                if graph[at].kinds.pops() {
+                    done &= !graph.clear_pairs(at, before);
                 }
-                if let Some(last) = instrs.len().checked_sub(1) {
-                    before = Some((at, last));
+                if !graph[at].is_empty() {
+                    before = Some(at);
                 }
-                graph[at].instrs = instrs;
-                let jumps = before.is_some_and(|(block, place)| {
-                    let instr = graph[block].instrs.get(place);
-                    instr.is_some_and(|instr| instr.op.is_jump())
-                });
-                if jumps || !graph[at].falls_through() {
+                let last = before.and_then(|block| graph.last(block));
+                if last.is_some_and(|last| last.op.is_terminator()) {
                     before = None;
                 }
             });
@@ -161,25 +123,59 @@ impl Graph {
         }
     }
 
+    /// Clears the pairs of a load and a pop of which the pop is in this block. `before`: the block whose
+    /// last instruction comes before. Whether there was one.
+    fn clear_pairs(&mut self, at: BlockIndex, before: Option<BlockIndex>) -> bool {
+        let mut found = false;
+        for pop in 0..self.instrs(at).len() {
+            let Some(&Instr { op: Op::PopTop, .. }) = self.instrs(at).get(pop) else {
+                continue;
+            };
+            let (load, block) = match (pop.checked_sub(1), before) {
+                (Some(load), _) => (self.instrs_mut(at).get_mut(load), at),
+                (None, Some(block)) => (self.last_mut(block), block),
+                (None, None) => continue,
+            };
+            let Some(load) = load else {
+                continue;
+            };
+            if matches!(load.op, Op::LoadConst | Op::LoadSmallInt)
+                || (load.op == Op::Copy && load.arg == 1)
+            {
+                load.clear();
+                self[block].kinds.add(Kinds::NOP);
+                if let Some(pop) = self.instrs_mut(at).get_mut(pop) {
+                    pop.clear();
+                }
+                self[at].kinds.add(Kinds::NOP);
+                found = true;
+            }
+        }
+        found
+    }
+
     /// Turns jumps to the block that follows anyway into `NOP`s. Returns how many; `None` when a
     /// jump leads nowhere.
     fn remove_redundant_jumps(&mut self) -> Option<usize> {
         let mut removed = 0;
         let mut broken = false;
         self.for_each(|graph, at| {
-            let Some(&last) = graph[at].last() else {
+            if !graph[at].kinds.jumps() {
+                return;
+            }
+            let Some(&last) = graph.last(at) else {
                 return;
             };
             if !last.op.is_unconditional_jump() {
                 return;
             }
-            let target = graph.next_nonempty(last.target);
+            let target = graph.next_nonempty(last.arg);
             broken |= target == NONE;
             if target == graph.next_nonempty(graph[at].next)
-                && let Some(last) = graph[at].instrs.last_mut()
+                && let Some(last) = graph.last_mut(at)
             {
                 last.clear();
-                graph[at].nops = true;
+                graph[at].kinds.add(Kinds::NOP);
                 removed += 1;
             }
         });

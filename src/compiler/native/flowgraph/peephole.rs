@@ -1,10 +1,10 @@
 //! Rewrites of a few instructions in a row, and jumps to jumps.
 
-use super::block::{BlockIndex, CfgInstr, Graph};
+use super::block::{BlockIndex, Graph};
 use super::fold::Constants;
 use crate::compiler::native::error::Pass;
-use crate::compiler::native::instruction::NONE;
-use crate::compiler::native::opcode::Op;
+use crate::compiler::native::instruction::{Instr, NONE};
+use crate::compiler::native::opcode::{Kinds, Op};
 
 /// `COMPARE_OP`'s bit for "make a bool of the result".
 const COMPARE_TO_BOOL: u32 = 16;
@@ -14,11 +14,15 @@ impl Graph {
     pub(super) fn optimize_blocks(&mut self, consts: &mut Constants<'_>, folds: bool) -> Pass<()> {
         let mut result = Ok(());
         self.for_each(|graph, at| {
-            if result.is_ok() {
+            if result.is_err() {
+                return;
+            }
+            if graph[at].kinds.rewritable(folds) {
                 result = graph.optimize_block(at, consts, folds);
-                if graph.kinds.swaps() {
-                    graph.optimize_swaps(at);
-                }
+            }
+            if graph[at].kinds.swaps() {
+                graph.optimize_swaps(at);
+                graph.note_kinds(at);
             }
         });
         result
@@ -31,14 +35,12 @@ impl Graph {
         folds: bool,
     ) -> Pass<()> {
         let mut index = 0;
-        while let Some(found) = self[at].instrs.get(index..).and_then(|rest| {
-            rest.iter()
-                .position(|instr| instr.op.may_be_rewritten(folds))
-        }) {
-            index += found;
-            let Some(&instr) = self[at].instrs.get(index) else {
-                break;
-            };
+        let mut changed = false;
+        while let Some(&instr) = self.instrs(at).get(index) {
+            if !instr.op.may_be_rewritten(folds) {
+                index += 1;
+                continue;
+            }
             if instr.op.is_jump() {
                 if !self.thread_jump(at, instr) {
                     index += 1;
@@ -46,29 +48,33 @@ impl Graph {
                 continue;
             }
             let mut rewritten = false;
-            if let Some([this, next, ..]) = self[at].instrs.get_mut(index..) {
+            let instrs = self.instrs_mut(at);
+            if let Some([this, next, ..]) = instrs.get_mut(index..) {
                 rewritten = rewrite_pair(this, next) || (folds && invert_test(this, next));
             }
             if !rewritten && folds {
-                consts.fold(&mut self[at].instrs, index)?;
+                consts.fold(instrs, index)?;
             } else if !rewritten && instr.op == Op::BuildTuple {
                 self.fold_tuple(at, index, consts);
             }
-            if let Some(this) = self[at].instrs.get_mut(index)
-                && this.op == Op::Swap
-                && this.arg == 1
-            {
-                this.clear();
+            if let Some(this) = self.instrs_mut(at).get_mut(index) {
+                if this.op == Op::Swap && this.arg == 1 {
+                    this.clear();
+                }
+                changed |= rewritten || this.op != instr.op;
             }
             index += 1;
+        }
+        if changed {
+            self.note_kinds(at);
         }
         Ok(())
     }
 
     /// Lets a jump to a jump go to where that one goes. Whether the instruction has to be looked at
     /// again.
-    fn thread_jump(&mut self, at: BlockIndex, jump: CfgInstr) -> bool {
-        let Some(&second) = self[jump.target].instrs.first() else {
+    fn thread_jump(&mut self, at: BlockIndex, jump: Instr) -> bool {
+        let Some(&second) = self.instrs(jump.arg).first() else {
             return false;
         };
         let op = match (jump.op, second.op) {
@@ -80,33 +86,31 @@ impl Graph {
             | (Op::JumpIfTrue, Op::Jump | Op::JumpIfTrue) => jump.op,
             (Op::JumpIfFalse, Op::JumpIfTrue) | (Op::JumpIfTrue, Op::JumpIfFalse) => {
                 self.flow_changed = true;
-                return self.skip_opposite_test(at, jump.target);
+                return self.skip_opposite_test(at, jump.arg);
             }
             (Op::Jump | Op::JumpNoInterrupt, Op::Jump) => Op::Jump,
             (Op::Jump | Op::JumpNoInterrupt, Op::JumpNoInterrupt) => jump.op,
             _ => return false,
         };
-        if jump.target == second.target {
+        if jump.arg == second.arg {
             return false;
         }
         self.flow_changed = true;
-        let instrs = &mut self[at].instrs;
-        if let Some(last) = instrs.last_mut() {
+        if let Some(last) = self.last_mut(at) {
             // Stays for its line; goes later if that is not needed.
             last.clear();
         }
-        let mut direct = CfgInstr::new(op, 0, second.loc);
-        direct.target = second.target;
-        self[at].add(direct);
+        self[at].kinds.add(Kinds::NOP);
+        self.add(at, Instr::new(op, second.arg, second.loc));
         true
     }
 
     /// A test that jumps to the opposite test goes to what follows that one.
     fn skip_opposite_test(&mut self, at: BlockIndex, target: BlockIndex) -> bool {
         let following = self[target].next;
-        match self[at].instrs.last_mut() {
+        match self.last_mut(at) {
             Some(last) if following != NONE => {
-                last.target = following;
+                last.arg = following;
                 true
             }
             _ => false,
@@ -115,7 +119,7 @@ impl Graph {
 }
 
 /// `is` or `in` and `not` become `is not` or `not in`.
-fn invert_test(this: &mut CfgInstr, next: &mut CfgInstr) -> bool {
+fn invert_test(this: &mut Instr, next: &mut Instr) -> bool {
     if !matches!(this.op, Op::ContainsOp | Op::IsOp) || next.op != Op::UnaryNot {
         return false;
     }
@@ -126,7 +130,7 @@ fn invert_test(this: &mut CfgInstr, next: &mut CfgInstr) -> bool {
 }
 
 /// Whether the pair was one that is rewritten.
-fn rewrite_pair(this: &mut CfgInstr, next: &mut CfgInstr) -> bool {
+fn rewrite_pair(this: &mut Instr, next: &mut Instr) -> bool {
     match (this.op, next.op) {
         (Op::BuildTuple, Op::UnpackSequence) if this.arg == next.arg => match this.arg {
             1 => {

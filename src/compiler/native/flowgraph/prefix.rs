@@ -2,9 +2,10 @@
 //! first instructions make the generator and the cells.
 
 use super::UnitFacts;
-use super::block::{CfgInstr, ENTRY, Graph};
+use super::block::{ENTRY, Graph};
 use crate::compiler::native::ast::Sym;
 use crate::compiler::native::error::Loc;
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::opcode::Op;
 
 /// The variables of a code object: in code generation locals count from 0, cells and free variables
@@ -46,7 +47,7 @@ impl Locals<'_> {
             }
         }
         graph.for_each(|graph, at| {
-            for instr in &mut graph[at].instrs {
+            for instr in graph.instrs_mut(at) {
                 if matches!(
                     instr.op,
                     Op::MakeCell
@@ -70,13 +71,13 @@ impl Locals<'_> {
         let mut prefix = Vec::new();
         if !self.freevars.is_empty() {
             let count = self.freevars.len() as u32;
-            prefix.push(CfgInstr::new(Op::CopyFreeVars, count, Loc::NONE));
+            prefix.push(Instr::new(Op::CopyFreeVars, count, Loc::NONE));
         }
         let mut cells: Vec<(usize, u32)> = place.iter().copied().zip(0..).collect();
         cells.truncate(self.cellvars.len());
         cells.sort_unstable();
         for (_, cell) in cells {
-            prefix.push(CfgInstr::new(Op::MakeCell, cell, Loc::NONE));
+            prefix.push(Instr::new(Op::MakeCell, cell, Loc::NONE));
         }
         if facts.is_generator {
             let loc = Loc {
@@ -85,9 +86,9 @@ impl Locals<'_> {
                 col: -1,
                 end_col: -1,
             };
-            prefix.push(CfgInstr::new(Op::ReturnGenerator, 0, loc));
-            prefix.push(CfgInstr::new(Op::PopTop, 0, loc));
+            prefix.push(Instr::new(Op::ReturnGenerator, 0, loc));
+            prefix.push(Instr::new(Op::PopTop, 0, loc));
         }
-        graph[ENTRY].insert(0, &prefix);
+        graph.insert(ENTRY, 0, &prefix);
     }
 }

@@ -1,7 +1,8 @@
 //! Pairs of loads and stores of fast locals become one instruction.
 
-use super::block::{CfgInstr, Graph};
-use crate::compiler::native::opcode::Op;
+use super::block::Graph;
+use crate::compiler::native::instruction::Instr;
+use crate::compiler::native::opcode::{Kinds, Op};
 
 impl Graph {
     /// Combines the pairs of each block.
@@ -10,13 +11,19 @@ impl Graph {
             return;
         }
         self.for_each(|graph, at| {
-            let block = &mut graph[at];
-            let mut rest = block.instrs.as_mut_slice();
+            if !graph[at].kinds.fast_locals() {
+                return;
+            }
+            let mut combined = false;
+            let mut rest = graph.instrs_mut(at);
             while let [first, others @ ..] = rest {
                 if let [second, ..] = others {
-                    block.nops |= combine(first, second);
+                    combined |= combine(first, second);
                 }
                 rest = others;
+            }
+            if combined {
+                graph[at].kinds.add(Kinds::NOP);
             }
         });
         self.remove_redundant_nops();
@@ -24,7 +31,7 @@ impl Graph {
 }
 
 /// Whether the second became a `NOP`.
-fn combine(first: &mut CfgInstr, second: &mut CfgInstr) -> bool {
+fn combine(first: &mut Instr, second: &mut Instr) -> bool {
     let op = match (first.op, second.op) {
         (Op::LoadFast, Op::LoadFast) => Op::LoadFastLoadFast,
         (Op::StoreFast, Op::LoadFast) => Op::StoreFastLoadFast,

@@ -1,13 +1,14 @@
 //! Runs of `SWAP`: the shortest run of the same effect, then swapped instructions instead of
 //! swapped values.
 
-use super::block::{BlockIndex, CfgInstr, Graph};
+use super::block::{BlockIndex, Graph};
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::opcode::Op;
 
 impl Graph {
     /// Both for each run of a block.
     pub(super) fn optimize_swaps(&mut self, at: BlockIndex) {
-        let instrs = &mut self[at].instrs;
+        let instrs = self.instrs_mut(at);
         let mut index = 0;
         while let Some(instr) = instrs.get(index) {
             if instr.op == Op::Swap {
@@ -25,7 +26,7 @@ impl Graph {
 /// The run is a permutation of the top of the stack. A cycle of the permutation takes one `SWAP`
 /// for each member, one less if the top is a member. The cycles are written from the end of the
 /// run; what is left at its beginning becomes `NOP`.
-fn shorten_run(instrs: &mut [CfgInstr], start: usize) -> usize {
+fn shorten_run(instrs: &mut [Instr], start: usize) -> usize {
     let tail = instrs.get_mut(start..).unwrap_or(&mut []);
     let length = tail
         .iter()
@@ -79,12 +80,12 @@ fn is_swappable(op: Op) -> bool {
     matches!(op, Op::StoreFast | Op::StoreFastMaybeNull | Op::PopTop)
 }
 
-fn stored_local(instr: &CfgInstr) -> Option<u32> {
+fn stored_local(instr: &Instr) -> Option<u32> {
     matches!(instr.op, Op::StoreFast | Op::StoreFastMaybeNull).then_some(instr.arg)
 }
 
 /// The next swappable instruction behind `at`, all on `line` if one is given.
-fn next_swappable(instrs: &[CfgInstr], at: usize, line: Option<i32>) -> Option<usize> {
+fn next_swappable(instrs: &[Instr], at: usize, line: Option<i32>) -> Option<usize> {
     for (index, instr) in instrs.iter().enumerate().skip(at + 1) {
         if line.is_some_and(|line| instr.loc.line != line) {
             return None;
@@ -98,7 +99,7 @@ fn next_swappable(instrs: &[CfgInstr], at: usize, line: Option<i32>) -> Option<u
 
 /// Applies the `SWAP`s at and before `last` to the instructions that follow them, as far as
 /// possible.
-fn swap_instructions(instrs: &mut [CfgInstr], last: usize) {
+fn swap_instructions(instrs: &mut [Instr], last: usize) {
     for at in (0..=last).rev() {
         let Some(&swap) = instrs.get(at) else {
             return;

@@ -113,9 +113,10 @@ fn run(text: &str, consts: &[i64], alone: bool) -> Pass<Vec<String>> {
     let done = if alone {
         improve_alone(graph, &mut sequence, consts, profile, facts)?
     } else {
-        optimize(graph, &mut sequence, consts, profile, facts, &mut locals)?
+        optimize(graph, &mut sequence, consts, profile, facts, &mut locals)?;
+        graph.sequence()
     };
-    Ok(show(&done.sequence, &items, &pool))
+    Ok(show(&done, &items, &pool))
 }
 
 fn improve(text: &str, consts: &[i64]) -> Pass<Vec<String>> {

@@ -1,6 +1,7 @@
 //! What every pass must leave: checked after each of them in debug builds.
 //!
-//! - Only the last instruction leaves its block; from 3.14 on `NOT_TAKEN` may follow it in the end.
+//! - Only the last instruction leaves its block.
+//! - Blocks know what kinds of instruction they have, and share no instruction with another block.
 //! - Targets and handlers are blocks of the text, and handlers are marked as such where they are
 //!   reached.
 //! - What is reached does not fall off the end of the text.
@@ -9,7 +10,7 @@
 use super::block::{BlockIndex, Graph};
 use crate::compiler::native::error::{Pass, Stop};
 use crate::compiler::native::instruction::NONE;
-use crate::compiler::native::opcode::Op;
+use crate::compiler::native::opcode::{Kinds, Op};
 
 /// A depth that is not known yet.
 const UNKNOWN: i64 = i64::MIN;
@@ -49,6 +50,18 @@ impl Graph {
                 *seen = true;
             }
         }
+        let mut ranges: Vec<_> = self.order().map(|at| self[at].range()).collect();
+        ranges.sort_by_key(|range| range.start);
+        let mut end = 0;
+        for range in ranges.into_iter().filter(|range| !range.is_empty()) {
+            if range.start < end {
+                return Err("two blocks share instructions".to_owned());
+            }
+            end = range.end;
+        }
+        if end > self.instrs.len() {
+            return Err("a block is cut off".to_owned());
+        }
         check.reach(super::block::ENTRY, 0)?;
         while let Some(at) = check.todo.pop() {
             check.block(at)?;
@@ -84,17 +97,18 @@ impl Check<'_> {
     fn block(&mut self, at: BlockIndex) -> Result<(), String> {
         let graph = self.graph;
         let mut depth = self.depths.get(at as usize).copied().unwrap_or(0);
-        let instrs = &graph[at].instrs;
+        let instrs = graph.instrs(at);
         for (index, instr) in instrs.iter().enumerate() {
-            let is_last = instrs
-                .get(index + 1..)
-                .unwrap_or(&[])
-                .iter()
-                .all(|later| later.op == Op::NotTaken);
-            if instr.op.is_terminator() && !is_last {
+            if instr.op.is_terminator() && index + 1 != instrs.len() {
                 return Err(format!("block{at} is left in the middle"));
             }
-            if instr.except != NONE && !self.is_in_text(instr.except) {
+            let kinds = Kinds::of(instr.op, instr.loc.line);
+            if !graph[at].kinds.has_all(kinds) {
+                let name = instr.op.name();
+                return Err(format!("block{at} does not know of its {name}"));
+            }
+            let handler = instr.except.block();
+            if handler.is_some_and(|handler| !self.is_in_text(handler)) {
                 return Err(format!("a handler of block{at} is not in the text"));
             }
             let effect = |jumps| {
@@ -102,9 +116,9 @@ impl Check<'_> {
                 effect.ok_or_else(|| format!("{} has no stack effect", instr.op.name()))
             };
             if instr.op.has_target() && instr.op != Op::EndAsyncForOf {
-                self.reach(instr.target, depth + effect(true)?)?;
-                if instr.op.is_block_push() && !graph[instr.target].is_handler {
-                    return Err(format!("block{} is no handler", instr.target));
+                self.reach(instr.arg, depth + effect(true)?)?;
+                if instr.op.is_block_push() && !graph[instr.arg].is_handler {
+                    return Err(format!("block{} is no handler", instr.arg));
                 }
             }
             depth += effect(false)?;
@@ -112,7 +126,7 @@ impl Check<'_> {
                 return Err(format!("block{at} takes more than is on the stack"));
             }
         }
-        if !graph[at].falls_through() {
+        if !graph.falls_through(at) {
             return Ok(());
         }
         if graph[at].next == NONE {

@@ -58,6 +58,8 @@ const LOCAL_STATES: &[Op] = &[
     Op::LoadFastCheck,
     Op::LoadFast,
 ];
+/// Loads and stores of fast locals that are combined or borrowed.
+const FAST_LOCALS: &[Op] = &[Op::LoadFast, Op::StoreFast, Op::LoadFastLoadFast];
 const VALUE_LOADS: &[Op] = &[Op::LoadConst, Op::LoadSmallInt];
 /// What a rewrite of a few instructions begins with.
 const REWRITES: &[Op] = &[
@@ -87,27 +89,31 @@ const FOLDS: &[Op] = &[
 /// Swaps, and what may become one.
 const SWAPS: &[Op] = &[Op::Swap, Op::BuildTuple];
 
-const JUMP: u16 = 1;
-const UNCONDITIONAL_JUMP: u16 = 2;
-const BLOCK_PUSH: u16 = 4;
-const SCOPE_EXIT: u16 = 8;
-const CONST_LOAD: u16 = 16;
-const EVAL_BREAK: u16 = 32;
-const BLOCK_POP: u16 = 64;
-const UNBIND: u16 = 128;
-const RENAME: u16 = 256;
-const FAST_LOCAL: u16 = 512;
-const LOCAL_STATE: u16 = 1 << 10;
-const VALUE_LOAD: u16 = 1 << 11;
-const REWRITE: u16 = 1 << 12;
-const FOLD: u16 = 1 << 13;
-const SWAP: u16 = 1 << 14;
+const JUMP: u32 = 1;
+const UNCONDITIONAL_JUMP: u32 = 2;
+const BLOCK_PUSH: u32 = 4;
+const SCOPE_EXIT: u32 = 8;
+const CONST_LOAD: u32 = 16;
+const EVAL_BREAK: u32 = 32;
+const BLOCK_POP: u32 = 64;
+const UNBIND: u32 = 128;
+const RENAME: u32 = 256;
+const FAST_LOCAL: u32 = 512;
+const LOCAL_STATE: u32 = 1 << 10;
+const VALUE_LOAD: u32 = 1 << 11;
+const REWRITE: u32 = 1 << 12;
+const FOLD: u32 = 1 << 13;
+const SWAP: u32 = 1 << 14;
+const NOP: u32 = 1 << 15;
+const POP_TOP: u32 = 1 << 16;
+/// No property of an opcode: some instruction has no line.
+const LINELESS: u32 = 1 << 17;
 
-static CLASSES: [u16; 256] = {
+static CLASSES: [u32; 256] = {
     let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
     let table = mark(table, UNBINDS, UNBIND);
     let table = mark(table, RENAMED, RENAME);
-    let table = mark(table, &[Op::LoadFast, Op::StoreFast], FAST_LOCAL);
+    let table = mark(table, FAST_LOCALS, FAST_LOCAL);
     let table = mark(table, JUMPS, JUMP);
     let table = mark(table, UNCONDITIONAL_JUMPS, UNCONDITIONAL_JUMP);
     let table = mark(table, BLOCK_PUSHES, BLOCK_PUSH);
@@ -118,11 +124,13 @@ static CLASSES: [u16; 256] = {
     let table = mark(table, REWRITES, REWRITE);
     let table = mark(table, FOLDS, FOLD);
     let table = mark(table, SWAPS, SWAP);
+    let table = mark(table, &[Op::Nop], NOP);
+    let table = mark(table, &[Op::PopTop], POP_TOP);
     mark(table, EVAL_BREAKS, EVAL_BREAK)
 };
 
 #[allow(clippy::indexing_slicing)] // Only while the program is built.
-const fn mark(mut table: [u16; 256], ops: &[Op], class: u16) -> [u16; 256] {
+const fn mark(mut table: [u32; 256], ops: &[Op], class: u32) -> [u32; 256] {
     let mut at = 0;
     while at < ops.len() {
         table[ops[at] as usize] |= class;
@@ -131,14 +139,80 @@ const fn mark(mut table: [u16; 256], ops: &[Op], class: u16) -> [u16; 256] {
     table
 }
 
-/// Which kinds of instruction a stretch of code has.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Kinds(u16);
+/// Which kinds of instruction a stretch of code has. There may be fewer than it says, never more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds(u32);
 
 impl Kinds {
-    /// Notes an instruction.
-    pub fn add(&mut self, op: Op) {
-        self.0 |= op.classes();
+    /// Of no instruction.
+    pub const NONE: Kinds = Kinds(0);
+    /// A `NOP`.
+    pub const NOP: Kinds = Kinds(NOP);
+    /// An instruction without a line.
+    pub const LINELESS: Kinds = Kinds(LINELESS);
+
+    /// Of an instruction on a line; below zero for none.
+    #[inline]
+    pub fn of(op: Op, line: i32) -> Kinds {
+        // The sign, as the lowest bit.
+        Kinds(op.classes() | (line as u32 >> 31) * LINELESS)
+    }
+
+    /// Notes more kinds.
+    #[inline]
+    pub fn add(&mut self, more: Kinds) {
+        self.0 |= more.0;
+    }
+
+    /// Takes kinds away that are no more.
+    #[inline]
+    pub fn remove(&mut self, gone: Kinds) {
+        self.0 &= !gone.0;
+    }
+
+    /// Whether all of `other` are noted.
+    pub fn has_all(self, other: Kinds) -> bool {
+        other.0 & !self.0 == 0
+    }
+
+    /// Whether there may be instructions without a line.
+    pub fn lineless(self) -> bool {
+        self.0 & LINELESS != 0
+    }
+
+    /// Whether there may be `NOP`s.
+    pub fn nops(self) -> bool {
+        self.0 & NOP != 0
+    }
+
+    /// Whether there may be `POP_TOP`.
+    pub fn pops(self) -> bool {
+        self.0 & POP_TOP != 0
+    }
+
+    /// Whether there may be jumps.
+    pub fn jumps(self) -> bool {
+        self.0 & JUMP != 0
+    }
+
+    /// Whether there may be jumps that are always taken.
+    pub fn unconditional_jumps(self) -> bool {
+        self.0 & UNCONDITIONAL_JUMP != 0
+    }
+
+    /// Whether constants may be loaded.
+    pub fn value_loads(self) -> bool {
+        self.0 & (VALUE_LOAD | CONST_LOAD) != 0
+    }
+
+    /// Whether [`Op::may_be_rewritten`] may hold for an instruction.
+    pub fn rewritable(self, folds: bool) -> bool {
+        self.0 & (JUMP | REWRITE | if folds { FOLD } else { 0 }) != 0
+    }
+
+    /// Whether [`Op::sets_local_state`] may hold for an instruction.
+    pub fn local_states(self) -> bool {
+        self.0 & LOCAL_STATE != 0
     }
 
     /// Whether handlers are pushed or popped.
@@ -146,12 +220,17 @@ impl Kinds {
         self.0 & (BLOCK_PUSH | BLOCK_POP) != 0
     }
 
+    /// Whether handlers are pushed.
+    pub fn block_pushes(self) -> bool {
+        self.0 & BLOCK_PUSH != 0
+    }
+
     /// Whether fast locals may be unbound by an instruction.
     pub fn unbinding(self) -> bool {
         self.0 & UNBIND != 0
     }
 
-    /// Whether fast locals are loaded or stored by the plain instructions.
+    /// Whether fast locals may be loaded or stored by instructions that are combined or borrowed.
     pub fn fast_locals(self) -> bool {
         self.0 & FAST_LOCAL != 0
     }
@@ -169,11 +248,11 @@ impl Kinds {
 
 impl Op {
     #[allow(clippy::indexing_slicing)] // An opcode is one byte.
-    fn classes(self) -> u16 {
+    fn classes(self) -> u32 {
         CLASSES[self as u8 as usize]
     }
 
-    fn is_any(self, classes: u16) -> bool {
+    fn is_any(self, classes: u32) -> bool {
         self.classes() & classes != 0
     }
 

@@ -11,11 +11,11 @@
 mod operator;
 mod sequence;
 
-use super::block::CfgInstr;
 use crate::compiler::native::ast::{Constant, Pool};
 use crate::compiler::native::constant::{Heap, Item, Object};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::fold::constant::Folded;
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::opcode::Op;
 use rustc_hash::FxHashMap;
 
@@ -90,7 +90,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The item that an instruction loads.
-    fn loaded(&self, load: &CfgInstr) -> Option<Item> {
+    fn loaded(&self, load: &Instr) -> Option<Item> {
         match load.op {
             Op::LoadConst => self.items.get(load.arg as usize).copied(),
             Op::LoadSmallInt => Some(Item::Value(Constant::Int(i64::from(load.arg)))),
@@ -99,7 +99,7 @@ impl<'a> Constants<'a> {
     }
 
     /// The value that an instruction loads, if it is one: code objects are none.
-    pub(super) fn value(&self, load: &CfgInstr) -> Option<Constant> {
+    pub(super) fn value(&self, load: &Instr) -> Option<Constant> {
         match self.loaded(load)? {
             Item::Value(value) => Some(value),
             Item::Object(id) => match self.heap.get(id) {
@@ -122,7 +122,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Turns the load of a small integer into `LOAD_SMALL_INT`.
-    pub(super) fn shorten(&self, load: &mut CfgInstr) {
+    pub(super) fn shorten(&self, load: &mut Instr) {
         if load.op == Op::LoadConst
             && let Some(&Item::Value(value)) = self.items.get(load.arg as usize)
             && let Some(small) = small_int(value)
@@ -133,7 +133,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Turns an instruction into the load of a value.
-    fn make_load(&mut self, instr: &mut CfgInstr, value: Constant) {
+    fn make_load(&mut self, instr: &mut Instr, value: Constant) {
         match small_int(value) {
             Some(small) => {
                 instr.op = Op::LoadSmallInt;
@@ -147,7 +147,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Finds the `count` loads of constants right before `end`, and keeps their places.
-    fn find_loads(&mut self, instrs: &[CfgInstr], end: usize, count: usize) -> bool {
+    fn find_loads(&mut self, instrs: &[Instr], end: usize, count: usize) -> bool {
         self.places.clear();
         let before = instrs.get(..end).unwrap_or(&[]).iter().enumerate().rev();
         for (at, instr) in before {
@@ -165,13 +165,13 @@ impl<'a> Constants<'a> {
     }
 
     /// The values at the places that were found. `None` if one is a code object.
-    fn values(&self, instrs: &[CfgInstr]) -> Option<Vec<Constant>> {
+    fn values(&self, instrs: &[Instr]) -> Option<Vec<Constant>> {
         let loads = self.places.iter().map(|&at| instrs.get(at));
         loads.map(|load| self.value(load?)).collect()
     }
 
     /// Drops the loads that were found.
-    fn drop_loads(&self, instrs: &mut [CfgInstr]) {
+    fn drop_loads(&self, instrs: &mut [Instr]) {
         for &at in &self.places {
             if let Some(load) = instrs.get_mut(at) {
                 drop_instr(load);
@@ -180,7 +180,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Puts what became of an operation in the place of the instruction and its loads.
-    fn put(&mut self, instrs: &mut [CfgInstr], index: usize, folded: Folded) -> Pass<()> {
+    fn put(&mut self, instrs: &mut [Instr], index: usize, folded: Folded) -> Pass<()> {
         match folded {
             Folded::Value(value) => {
                 self.drop_loads(instrs);
@@ -195,7 +195,7 @@ impl<'a> Constants<'a> {
     }
 
     /// Folds the instruction at `index` of a block, if it can be.
-    pub(super) fn fold(&mut self, instrs: &mut [CfgInstr], index: usize) -> Pass<()> {
+    pub(super) fn fold(&mut self, instrs: &mut [Instr], index: usize) -> Pass<()> {
         let Some(&instr) = instrs.get(index) else {
             return Ok(());
         };
@@ -239,7 +239,7 @@ fn small_int(value: Constant) -> Option<u32> {
 }
 
 /// Turns it into a `NOP` that no line needs.
-fn drop_instr(instr: &mut CfgInstr) {
+fn drop_instr(instr: &mut Instr) {
     instr.clear();
     instr.loc = Loc::NONE;
 }

@@ -3,7 +3,7 @@
 use super::{Constants, UNARY_POSITIVE};
 use crate::compiler::native::ast::{Constant, Operator, UnaryOp};
 use crate::compiler::native::error::Pass;
-use crate::compiler::native::flowgraph::block::CfgInstr;
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::fold::constant::{self, Rules};
 use crate::compiler::native::opcode::Op;
 
@@ -34,7 +34,7 @@ fn operator_of(arg: u32) -> Option<Operator> {
     })
 }
 
-fn unary_of(instr: CfgInstr) -> Option<UnaryOp> {
+fn unary_of(instr: Instr) -> Option<UnaryOp> {
     match instr.op {
         Op::UnaryNot => Some(UnaryOp::Not),
         Op::UnaryInvert => Some(UnaryOp::Invert),
@@ -45,7 +45,7 @@ fn unary_of(instr: CfgInstr) -> Option<UnaryOp> {
 }
 
 impl Constants<'_> {
-    pub(super) fn fold_unary(&mut self, instrs: &mut [CfgInstr], index: usize) -> Pass<()> {
+    pub(super) fn fold_unary(&mut self, instrs: &mut [Instr], index: usize) -> Pass<()> {
         let op = instrs.get(index).and_then(|&instr| unary_of(instr));
         let (Some(op), true) = (op, self.find_loads(instrs, index, 1)) else {
             return Ok(());
@@ -61,7 +61,7 @@ impl Constants<'_> {
         self.put(instrs, index, folded)
     }
 
-    pub(super) fn fold_binary(&mut self, instrs: &mut [CfgInstr], index: usize) -> Pass<()> {
+    pub(super) fn fold_binary(&mut self, instrs: &mut [Instr], index: usize) -> Pass<()> {
         if !self.find_loads(instrs, index, 2) {
             return Ok(());
         }

@@ -3,7 +3,7 @@
 use super::{Constants, MAX_LOADS, drop_instr, is_only_read};
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::error::{Pass, Stop};
-use crate::compiler::native::flowgraph::block::CfgInstr;
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::fold::constant::{self, Folded};
 use crate::compiler::native::opcode::Op;
 
@@ -22,7 +22,7 @@ fn check_elements(values: &[Constant]) -> Pass<()> {
 
 impl Constants<'_> {
     /// `BUILD_TUPLE` of constants.
-    pub(super) fn fold_tuple(&mut self, instrs: &mut [CfgInstr], index: usize) -> Pass<()> {
+    pub(super) fn fold_tuple(&mut self, instrs: &mut [Instr], index: usize) -> Pass<()> {
         let count = instrs.get(index).map_or(0, |instr| instr.arg as usize);
         if count > MAX_LOADS || !self.find_loads(instrs, index, count) {
             return Ok(());
@@ -39,7 +39,7 @@ impl Constants<'_> {
     /// searched, else one that extends an empty list or set.
     pub(super) fn fold_list_or_set(
         &mut self,
-        instrs: &mut [CfgInstr],
+        instrs: &mut [Instr],
         index: usize,
         next: Option<Op>,
     ) -> Pass<()> {
@@ -101,7 +101,7 @@ impl Constants<'_> {
     /// A list that is built from constants one by one and then made a tuple. Whether it was folded.
     pub(super) fn fold_list_to_tuple(
         &mut self,
-        instrs: &mut [CfgInstr],
+        instrs: &mut [Instr],
         index: usize,
     ) -> Pass<bool> {
         let Some((start, values)) = self.built_one_by_one(instrs, index, Op::BuildList) else {
@@ -120,7 +120,7 @@ impl Constants<'_> {
     /// only iterated over or searched. Its load has no place.
     pub(super) fn fold_last_element(
         &mut self,
-        instrs: &mut [CfgInstr],
+        instrs: &mut [Instr],
         index: usize,
         build: Op,
     ) -> Pass<()> {
@@ -144,7 +144,7 @@ impl Constants<'_> {
     /// elements.
     fn built_one_by_one(
         &self,
-        instrs: &[CfgInstr],
+        instrs: &[Instr],
         end: usize,
         build: Op,
     ) -> Option<(usize, Vec<Constant>)> {
@@ -173,7 +173,7 @@ impl Constants<'_> {
 }
 
 /// Drops the instructions from `start` to before `end`.
-fn drop_all(instrs: &mut [CfgInstr], start: usize, end: usize) {
+fn drop_all(instrs: &mut [Instr], start: usize, end: usize) {
     for instr in instrs.get_mut(start..end).unwrap_or(&mut []) {
         if instr.op != Op::Nop {
             drop_instr(instr);
