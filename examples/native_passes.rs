@@ -113,12 +113,11 @@ fn main() {
                 end_col: number(&row[5]) as i32,
             };
             let arg = number(&row[1]) as u32;
-            let arg = if op.has_target() {
-                labels[arg as usize].0
+            if op.has_target() {
+                sequence.push_jump(op, labels[arg as usize], loc);
             } else {
-                arg
-            };
-            sequence.push(op, arg, loc);
+                sequence.push(op, arg, loc);
+            }
         }
         let facts = UnitFacts {
             local_count: number(&unit["locals"]) as usize,

@@ -30,6 +30,16 @@ impl Loc {
         col: -2,
         end_col: -2,
     };
+
+    /// Whether two places are the same, found out without branches.
+    #[inline]
+    pub fn is_same(&self, other: &Loc) -> bool {
+        let differences = (self.line ^ other.line)
+            | (self.end_line ^ other.end_line)
+            | (self.col ^ other.col)
+            | (self.end_col ^ other.end_col);
+        differences == 0
+    }
 }
 
 /// An error that CPython raises for this source.

@@ -74,32 +74,62 @@ impl Instr {
 /// How many instructions are not kept as spare memory.
 pub(super) const MANY: usize = 1 << 16;
 
+/// Where a label is.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The index of the instruction that follows it; [`NONE`] if it is not placed yet. Once the graph has
+    /// the instructions: the block that begins there.
+    pub at: u32,
+    /// Whether an instruction names it.
+    pub is_used: bool,
+}
+
 /// Instructions in a row, with labels.
 #[derive(Clone, Debug, Default)]
 pub struct Sequence {
     /// The instructions.
     pub instrs: Vec<Instr>,
-    /// For each label the index of the instruction that follows it; [`NONE`] if not placed yet.
-    labels: Vec<u32>,
+    /// The labels, by their numbers.
+    labels: Vec<Place>,
+    /// The labels that are placed, in the order of their places.
+    placed: Vec<Label>,
 }
 
 impl Sequence {
-    /// Adds an instruction.
+    /// Adds an instruction without a target.
+    #[inline]
     pub fn push(&mut self, op: Op, arg: u32, loc: Loc) {
+        debug_assert!(!op.has_target(), "a target that is not marked as used");
         self.instrs.push(Instr::new(op, arg, loc));
+    }
+
+    /// Adds an instruction with a target.
+    pub fn push_jump(&mut self, op: Op, target: Label, loc: Loc) {
+        self.instrs.push(Instr::new(op, target.0, loc));
+        self.mark_used(target);
+    }
+
+    fn mark_used(&mut self, label: Label) {
+        if let Some(place) = self.labels.get_mut(label.0 as usize) {
+            place.is_used = true;
+        }
     }
 
     /// A label that is not placed yet.
     pub fn new_label(&mut self) -> Label {
-        self.labels.push(NONE);
+        self.labels.push(Place {
+            at: NONE,
+            is_used: false,
+        });
         Label(self.labels.len() as u32 - 1)
     }
 
     /// Places a label before the next instruction.
     pub fn place(&mut self, label: Label) {
         let here = self.instrs.len() as u32;
-        if let Some(at) = self.labels.get_mut(label.0 as usize) {
-            *at = here;
+        if let Some(place) = self.labels.get_mut(label.0 as usize) {
+            place.at = here;
+            self.placed.push(label);
         }
     }
 
@@ -107,29 +137,29 @@ impl Sequence {
     pub fn insert(&mut self, index: usize, instrs: &[Instr]) {
         let index = index.min(self.instrs.len());
         self.instrs.splice(index..index, instrs.iter().copied());
-        for at in &mut self.labels {
+        for Place { at, .. } in &mut self.labels {
             if *at != NONE && *at as usize >= index {
                 *at += instrs.len() as u32;
             }
         }
     }
 
-    /// Inserts an instruction before all others.
-    pub fn push_front(&mut self, op: Op, arg: u32, loc: Loc) {
-        self.insert(0, &[Instr::new(op, arg, loc)]);
+    /// Inserts an instruction with a target before all others.
+    pub fn push_front(&mut self, op: Op, target: Label, loc: Loc) {
+        self.insert(0, &[Instr::new(op, target.0, loc)]);
+        self.mark_used(target);
     }
 
     /// The index of the instruction behind a label; `None` if it is not placed or nothing follows.
     pub fn position(&self, label: u32) -> Option<u32> {
-        self.labels
-            .get(label as usize)
-            .copied()
-            .filter(|&at| (at as usize) < self.instrs.len())
+        let place = self.labels.get(label as usize)?;
+        Some(place.at).filter(|&at| (at as usize) < self.instrs.len())
     }
 
-    /// The index of the instruction behind each label; [`NONE`] if it is not placed yet.
-    pub fn labels(&self) -> &[u32] {
-        &self.labels
+    /// Everything it consists of: the instructions, the labels, and those that are placed in the order of
+    /// their places.
+    pub fn parts(&mut self) -> (&mut Vec<Instr>, &mut [Place], &[Label]) {
+        (&mut self.instrs, &mut self.labels, &self.placed)
     }
 
     /// Whether it has so many instructions that their memory is not kept as a spare.
@@ -141,6 +171,7 @@ impl Sequence {
     pub fn clear(&mut self) {
         self.instrs.clear();
         self.labels.clear();
+        self.placed.clear();
     }
 }
 
@@ -148,8 +179,8 @@ impl Sequence {
 impl fmt::Display for Sequence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, instr) in self.instrs.iter().enumerate() {
-            for (label, &place) in self.labels.iter().enumerate() {
-                if place as usize == at {
+            for (label, place) in self.labels.iter().enumerate() {
+                if place.at as usize == at {
                     writeln!(f, "L{label}:")?;
                 }
             }

@@ -28,11 +28,7 @@ struct Stretch {
 }
 
 /// The table of code that has so many units. `None` when a handler has no place.
-pub(super) fn exception_table(
-    graph: &Graph,
-    opcodes: &OpcodeTable,
-    end: u32,
-) -> Option<Vec<u8>> {
+pub(super) fn exception_table(graph: &Graph, opcodes: &OpcodeTable, end: u32) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     if !graph.has_handlers() {
         return Some(out);
@@ -61,6 +57,12 @@ pub(super) fn exception_table(
     };
     for at in graph.order() {
         let mut here = graph[at].offset;
+        if !graph[at].may_be_handled() {
+            if !graph[at].is_empty() {
+                visit(None, here)?;
+            }
+            continue;
+        }
         for instr in graph.instrs(at) {
             visit(instr.except.block(), here)?;
             here += units_of(instr, opcodes);

@@ -42,7 +42,7 @@ impl Lines {
     /// control does not go on.
     #[inline]
     pub(super) fn add(&mut self, mut loc: Loc, units: u32, next: impl FnOnce() -> Option<Loc>) {
-        if loc != self.loc || self.chained {
+        if !loc.is_same(&self.loc) || self.chained {
             if loc == Loc::NEXT {
                 // A chain has one place.
                 if !self.chained {
@@ -55,7 +55,7 @@ impl Lines {
             } else {
                 self.chained = false;
             }
-            if loc != self.loc {
+            if !loc.is_same(&self.loc) {
                 self.stretch(self.loc, self.units);
                 self.loc = loc;
                 self.units = 0;

@@ -205,38 +205,36 @@ fn write(
 ) -> Option<(Vec<u8>, Vec<u8>)> {
     let extended = opcodes.row(Op::ExtendedArg).number?;
     // `CACHE` is 0, so caches need not be written.
-    let mut code = vec![0; 2 * layout.end as usize];
-    let mut rest = code.as_mut_slice();
+    let mut code = vec![[0; 2]; layout.end as usize];
+    let mut end = 0;
     let mut lines = Lines::new(first_line, layout.count as usize);
     let mut at = ENTRY;
     while at != NONE {
         for (index, instr) in graph.instrs(at).iter().enumerate() {
-            let mut units = 1;
+            let start = end;
             if instr.arg > 0xff {
                 for level in (1..=extended_args(instr.arg)).rev() {
-                    let unit = rest.split_off_mut(..2)?;
-                    unit.copy_from_slice(&[extended, (instr.arg >> (8 * level)) as u8]);
-                    units += 1;
+                    *code.get_mut(end)? = [extended, (instr.arg >> (8 * level)) as u8];
+                    end += 1;
                 }
             }
             let row = opcodes.row(instr.op);
-            units += u32::from(row.caches);
-            let here = rest.split_off_mut(..2 + 2 * usize::from(row.caches))?;
-            *here.first_chunk_mut()? = [row.number?, instr.arg as u8];
-            lines.add(instr.loc, units, || {
+            *code.get_mut(end)? = [row.number?, instr.arg as u8];
+            end += 1 + usize::from(row.caches);
+            lines.add(instr.loc, (end - start) as u32, || {
                 let goes_on = !instr.op.is_terminator();
                 goes_on.then(|| place_from(graph, at, index))
             });
         }
         let next = graph[at].next;
         if let Some(instr) = not_taken(graph, at) {
-            let here = rest.split_off_mut(..2)?;
-            *here.first_chunk_mut()? = [opcodes.row(instr.op).number?, 0];
+            *code.get_mut(end)? = [opcodes.row(instr.op).number?, 0];
+            end += 1;
             lines.add(instr.loc, 1, || Some(place_from(graph, next, 0)));
         }
         at = next;
     }
-    Some((code, lines.finish()))
+    Some((code.into_flattened(), lines.finish()))
 }
 
 /// The place of the first instruction from `index` on that has one of its own, unless control does not go

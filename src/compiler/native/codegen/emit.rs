@@ -23,7 +23,7 @@ impl Compiler<'_> {
     }
 
     pub(super) fn jump(&mut self, loc: Loc, op: Op, label: Label) {
-        self.unit.sequence.push(op, label.0, loc);
+        self.unit.sequence.push_jump(op, label, loc);
     }
 
     pub(super) fn label(&mut self) -> Label {

@@ -119,7 +119,8 @@ impl Compiler<'_> {
             // Not kept for the next code object.
             self.graph = Graph::new();
         } else {
-            self.spare_sequences.push(std::mem::take(&mut unit.sequence));
+            self.spare_sequences
+                .push(std::mem::take(&mut unit.sequence));
         }
 
         let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));

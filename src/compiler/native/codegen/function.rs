@@ -235,7 +235,7 @@ impl Compiler<'_> {
         let handler = self.label();
         self.unit
             .sequence
-            .push_front(Op::SetupCleanup, handler.0, Loc::NONE);
+            .push_front(Op::SetupCleanup, handler, Loc::NONE);
         self.load_none(Loc::NONE);
         self.op(Loc::NONE, Op::ReturnValue);
         self.place(handler);

@@ -85,6 +85,11 @@ impl Block {
         start..start + self.length as usize
     }
 
+    /// Whether instructions may have handlers.
+    pub fn may_be_handled(&self) -> bool {
+        self.kinds.handled()
+    }
+
     /// How many instructions it has.
     pub fn length(&self) -> u32 {
         self.length
@@ -336,7 +341,10 @@ impl Graph {
             room,
             ..
         } = &self[at];
-        let Some(missing) = (length + count).checked_sub(room).filter(|&count| count > 0) else {
+        let Some(missing) = (length + count)
+            .checked_sub(room)
+            .filter(|&count| count > 0)
+        else {
             return;
         };
         self[at].room += missing;
@@ -356,24 +364,6 @@ impl Graph {
                 }
             }
         }
-    }
-
-    /// Removes what does not satisfy `stays` from a block, in which everything before `first` stays.
-    pub(super) fn retain(&mut self, at: BlockIndex, first: usize, stays: impl Fn(&Instr) -> bool) {
-        let instrs = self.instrs_mut(at);
-        let mut kept = first;
-        for index in first..instrs.len() {
-            let Some(&instr) = instrs.get(index) else {
-                break;
-            };
-            if stays(&instr) {
-                if let Some(slot) = instrs.get_mut(kept) {
-                    *slot = instr;
-                }
-                kept += 1;
-            }
-        }
-        self[at].length = kept as u32;
     }
 
     /// The first block from `at` on that has instructions.
@@ -407,6 +397,6 @@ impl Graph {
         for instr in self.instrs(at) {
             kinds.add(Kinds::of(instr.op, instr.loc.line));
         }
-        self[at].kinds = kinds;
+        self[at].kinds.replace(kinds);
     }
 }

@@ -149,11 +149,7 @@ struct Simplified {
     changed: bool,
 }
 
-fn load_const_in(
-    instrs: &mut [Instr],
-    consts: &mut Constants<'_>,
-    rules: LoadRules,
-) -> Simplified {
+fn load_const_in(instrs: &mut [Instr], consts: &mut Constants<'_>, rules: LoadRules) -> Simplified {
     let mut done = Simplified::default();
     // The constant on top of the stack, also behind copies of it.
     let mut top: Option<Instr> = None;

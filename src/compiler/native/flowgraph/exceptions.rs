@@ -61,6 +61,7 @@ impl Graph {
                 }
                 continue;
             }
+            self[at].kinds.add(Kinds::HANDLED);
             for instr in instrs.iter_mut() {
                 if instr.op.is_block_push() {
                     self.reach(instr.arg, stack);

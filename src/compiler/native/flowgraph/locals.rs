@@ -65,8 +65,7 @@ impl Graph {
         let block = &self[at];
         let mut mask = block.unsafe_locals;
         let (range, next, kinds) = (block.range(), block.next, block.kinds);
-        let handled = self.kinds.handlers();
-        if handled {
+        if kinds.handled() {
             mask = self.scan_handled(range, mask);
         } else if kinds.local_states() {
             for instr in self.instrs.get_mut(range).unwrap_or(&mut []) {

@@ -23,9 +23,9 @@ mod prefix;
 mod stackdepth;
 mod superinstruction;
 mod swaps;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod verify;
 
 pub use block::{Block, BlockIndex, ENTRY, Graph};

@@ -4,49 +4,41 @@ use super::block::{BlockIndex, Graph};
 use crate::compiler::native::instruction::{Instr, NONE};
 use crate::compiler::native::opcode::{Kinds, Op};
 
-/// The argument of a `NOP` that is about to go.
-const GOES: u32 = u32::MAX;
-
-/// Marks the `NOP`s that no line needs, `first` being the first of all. `line_after`: the line of
-/// what follows the block, if something does. Returns how many go and how many
-/// stay.
-fn mark_nops(instrs: &mut [Instr], first: usize, line_after: Option<i32>) -> (usize, usize) {
-    let (mut marked, mut left) = (0, 0);
+/// Removes the `NOP`s that no line needs, `first` being the first of all. `line_after`: the line of
+/// what follows the block, if something does. Returns how many instructions and how many `NOP`s stay.
+fn drop_nops(instrs: &mut [Instr], first: usize, line_after: Option<i32>) -> (usize, usize) {
+    let (mut kept, mut left) = (first, 0);
+    // The line of the last instruction that stays.
+    let before = first.checked_sub(1).and_then(|before| instrs.get(before));
+    let mut line_before = before.map_or(-1, |instr| instr.loc.line);
     let mut index = first;
-    let line_at = |instrs: &[Instr], at: Option<usize>| {
-        let instr = at.and_then(|at| instrs.get(at));
-        instr.map_or(-1, |instr| instr.loc.line)
-    };
-    // The line of the nearest instruction before that stays.
-    let mut line_before = line_at(instrs, first.checked_sub(1));
-    while let Some([nop, rest @ ..]) = instrs.get_mut(index..) {
-        let line = nop.loc.line;
-        let is_needed = line >= 0
-            && line != line_before
-            && match rest.first_mut() {
-                Some(next) if next.loc.line < 0 => {
-                    next.loc = nop.loc;
-                    false
-                }
-                Some(next) => next.loc.line != line,
-                None => line_after != Some(line),
-            };
-        if is_needed {
-            line_before = line;
+    while let Some([here, rest @ ..]) = instrs.get_mut(index..) {
+        let instr = *here;
+        let line = instr.loc.line;
+        index += 1;
+        if instr.op == Op::Nop {
+            let is_needed = line >= 0
+                && line != line_before
+                && match rest.first_mut() {
+                    Some(next) if next.loc.line < 0 => {
+                        next.loc = instr.loc;
+                        false
+                    }
+                    Some(next) => next.loc.line != line,
+                    None => line_after != Some(line),
+                };
+            if !is_needed {
+                continue;
+            }
             left += 1;
-        } else {
-            nop.arg = GOES;
-            marked += 1;
         }
-        let Some(between) = rest.iter().position(|instr| instr.op == Op::Nop) else {
-            break;
-        };
-        index += 1 + between;
-        if between > 0 {
-            line_before = line_at(instrs, Some(index - 1));
+        line_before = line;
+        if let Some(slot) = instrs.get_mut(kept) {
+            *slot = instr;
         }
+        kept += 1;
     }
-    (marked, left)
+    (kept, left)
 }
 
 impl Graph {
@@ -78,14 +70,15 @@ impl Graph {
                 .find(|instr| !(instr.op == Op::Nop && instr.loc.line < 0));
             Some(found.map_or(-1, |instr| instr.loc.line))
         };
-        let (removed, left) = mark_nops(self.instrs_mut(at), first, line_after);
+        let instrs = self.instrs_mut(at);
+        let before = instrs.len();
+        let (kept, left) = drop_nops(instrs, first, line_after);
+        let block = &mut self[at];
+        block.length = kept as u32;
         if left == 0 {
-            self[at].kinds.remove(Kinds::NOP);
+            block.kinds.remove(Kinds::NOP);
         }
-        if removed > 0 {
-            self.retain(at, first, |instr| instr.op != Op::Nop || instr.arg != GOES);
-        }
-        removed
+        before - kept
     }
 
     /// Removes the `NOP`s that no line needs. Returns how many.

@@ -36,11 +36,16 @@ impl Graph {
     ) -> Pass<()> {
         let mut index = 0;
         let mut changed = false;
-        while let Some(&instr) = self.instrs(at).get(index) {
-            if !instr.op.may_be_rewritten(folds) {
-                index += 1;
-                continue;
-            }
+        loop {
+            let rest = self.instrs(at).get(index..).unwrap_or(&[]);
+            let wanted = |instr: &Instr| instr.op.may_be_rewritten(folds);
+            let Some(found) = rest.iter().position(wanted) else {
+                break;
+            };
+            let Some(&instr) = rest.get(found) else {
+                break;
+            };
+            index += found;
             if instr.op.is_jump() {
                 if !self.thread_jump(at, instr) {
                     index += 1;

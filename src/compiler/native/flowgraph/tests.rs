@@ -50,12 +50,16 @@ fn parse(text: &str) -> Sequence {
         }
         let op = Op::all().find(|op| op.name() == words[0]);
         let op = op.unwrap_or_else(|| panic!("{line}"));
-        let arg = match words.get(1) {
-            Some(name) if op.has_target() => label(&mut sequence, name).0,
-            Some(number) => number.parse().unwrap(),
-            None => 0,
-        };
-        sequence.push(op, arg, loc);
+        match words.get(1) {
+            Some(name) if op.has_target() => {
+                let target = label(&mut sequence, name);
+                sequence.push_jump(op, target, loc);
+            }
+            number => {
+                let arg = number.map_or(0, |number| number.parse().unwrap());
+                sequence.push(op, arg, loc);
+            }
+        }
     }
     sequence
 }

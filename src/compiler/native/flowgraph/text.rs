@@ -2,13 +2,60 @@
 
 use std::fmt;
 
-use super::block::{Block, BlockIndex, Graph};
+use super::block::{Block, BlockIndex, Graph, first_with_target};
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::{Handler, Instr, NONE, Sequence};
 use crate::compiler::native::opcode::{Kinds, Op};
 
-/// As the handler of an instruction: a block begins here.
-const BEGINS_BLOCK: u32 = 0;
+/// A sequence that is being cut into blocks.
+struct Cut<'a> {
+    instrs: &'a [Instr],
+    blocks: &'a mut Vec<Block>,
+    /// All kinds of instruction in the blocks that are done.
+    kinds: Kinds,
+    /// The block that is not done yet.
+    block: Block,
+    /// How many instructions were looked at.
+    seen: usize,
+}
+
+impl Cut<'_> {
+    /// Looks at the instructions before `end`. `None` if there are not so many, or if some of them were
+    /// looked at.
+    #[inline]
+    fn up_to(&mut self, end: usize) -> Option<()> {
+        for (at, instr) in self.instrs.get(self.seen..end)?.iter().enumerate() {
+            self.block.kinds.add(Kinds::of(instr.op, instr.loc.line));
+            if instr.op.is_terminator() {
+                self.finish(self.seen + at + 1);
+            }
+        }
+        self.seen = end;
+        Some(())
+    }
+
+    /// Begins a block here, unless one does. Returns its number.
+    fn begin(&mut self) -> BlockIndex {
+        if self.seen > self.block.start as usize {
+            self.finish(self.seen);
+        }
+        self.block.labelled = true;
+        self.blocks.len() as BlockIndex
+    }
+
+    fn finish(&mut self, end: usize) {
+        let empty = Block {
+            start: end as u32,
+            ..Block::EMPTY
+        };
+        let mut block = std::mem::replace(&mut self.block, empty);
+        block.length = end as u32 - block.start;
+        block.room = block.length;
+        self.kinds.add(block.kinds);
+        block.next = self.blocks.len() as BlockIndex + 1;
+        self.blocks.push(block);
+    }
+}
 
 impl Graph {
     /// Cuts a sequence into blocks, taking its instructions. `None` when a label is missing, or when there
@@ -16,33 +63,45 @@ impl Graph {
     pub(super) fn build(&mut self, sequence: &mut Sequence) -> Option<()> {
         self.blocks.clear();
         self.instrs.clear();
-        std::mem::swap(&mut self.instrs, &mut sequence.instrs);
-        let labels = sequence.labels();
-        let instrs = self.instrs.as_mut_slice();
-        if instrs.len() >= Handler::LIMIT as usize / 2 {
+        let (instrs, labels, placed) = sequence.parts();
+        std::mem::swap(&mut self.instrs, instrs);
+        let end = self.instrs.len();
+        if end >= Handler::LIMIT as usize / 2 {
             return None;
         }
-        let with_target = &mut self.stack;
-        with_target.clear();
-        for (at, instr) in instrs.iter().enumerate() {
-            if instr.op.has_target() {
-                with_target.push(at as u32);
+        let mut cut = Cut {
+            instrs: &self.instrs,
+            blocks: &mut self.blocks,
+            kinds: Kinds::NONE,
+            block: Block::EMPTY,
+            seen: 0,
+        };
+        for label in placed {
+            let place = labels.get_mut(label.0 as usize)?;
+            if place.is_used {
+                cut.up_to(Some(place.at as usize).filter(|&at| at < end)?)?;
+                place.at = cut.begin();
             }
         }
-        let place_of = |label: u32| labels.get(label as usize).map(|&place| place as usize);
-        for &at in with_target.iter() {
-            let place = place_of(instrs.get(at as usize)?.arg)?;
-            instrs.get_mut(place)?.except = Handler::at(BEGINS_BLOCK);
+        cut.up_to(end)?;
+        if end > cut.block.start as usize || end == 0 {
+            cut.finish(end);
         }
-        self.kinds = cut(instrs, &mut self.blocks);
-        for &at in with_target.iter() {
-            let place = place_of(instrs.get(at as usize)?.arg)?;
-            let target = instrs.get(place)?.except.block()?;
-            instrs.get_mut(at as usize)?.arg = target;
+        self.kinds = cut.kinds;
+        if let Some(last) = self.blocks.last_mut() {
+            last.next = NONE;
         }
         for block in &self.blocks {
-            if block.labelled {
-                instrs.get_mut(block.start as usize)?.except = Handler::NONE;
+            if !block.kinds.jumps() && !block.kinds.block_pushes() {
+                continue;
+            }
+            let instrs = self.instrs.get_mut(block.range())?;
+            let first = first_with_target(instrs, block.kinds);
+            for instr in instrs.get_mut(first..)? {
+                if instr.op.has_target() {
+                    let place = labels.get(instr.arg as usize)?;
+                    instr.arg = Some(place.at).filter(|&at| place.is_used && at != NONE)?;
+                }
             }
         }
         Some(())
@@ -66,7 +125,7 @@ impl Graph {
                     Some(target) if instr.op.has_target() => target,
                     _ => instr.arg,
                 };
-                sequence.push(instr.op, arg, instr.loc);
+                sequence.instrs.push(Instr::new(instr.op, arg, instr.loc));
             }
             if self[at].not_taken {
                 let loc = self.last(at).map_or(Loc::NONE, |jump| jump.loc);
@@ -75,44 +134,6 @@ impl Graph {
         }
         sequence
     }
-}
-
-/// Makes the blocks of instructions of which those that begin one are marked, and puts the number of the
-/// block into the mark. Returns what kinds of instruction there are.
-fn cut(instrs: &mut [Instr], blocks: &mut Vec<Block>) -> Kinds {
-    let mut block = Block::EMPTY;
-    let mut all = Kinds::NONE;
-    let mut ended = false;
-    let mut finish = |mut block: Block, end: usize, is_last: bool| {
-        block.length = end as u32 - block.start;
-        block.room = block.length;
-        all.add(block.kinds);
-        if !is_last {
-            block.next = blocks.len() as BlockIndex + 1;
-        }
-        blocks.push(block);
-        blocks.len() as BlockIndex
-    };
-    let mut number = 0;
-    let end = instrs.len();
-    for (at, instr) in instrs.iter_mut().enumerate() {
-        let is_target = instr.except != Handler::NONE;
-        if (ended || is_target) && at > block.start as usize {
-            number = finish(block, at, false);
-            block = Block {
-                start: at as u32,
-                ..Block::EMPTY
-            };
-        }
-        if is_target {
-            block.labelled = true;
-            instr.except = Handler::at(number);
-        }
-        block.kinds.add(Kinds::of(instr.op, instr.loc.line));
-        ended = instr.op.is_terminator();
-    }
-    finish(block, end, true);
-    all
 }
 
 /// One block after the other, with its marks and instructions.

@@ -108,6 +108,9 @@ impl Check<'_> {
                 return Err(format!("block{at} does not know of its {name}"));
             }
             let handler = instr.except.block();
+            if handler.is_some() && !graph[at].kinds.handled() {
+                return Err(format!("block{at} does not know of its handlers"));
+            }
             if handler.is_some_and(|handler| !self.is_in_text(handler)) {
                 return Err(format!("a handler of block{at} is not in the text"));
             }

@@ -108,6 +108,8 @@ const NOP: u32 = 1 << 15;
 const POP_TOP: u32 = 1 << 16;
 /// No property of an opcode: some instruction has no line.
 const LINELESS: u32 = 1 << 17;
+/// Neither: some instruction has a handler.
+const HANDLED: u32 = 1 << 18;
 
 static CLASSES: [u32; 256] = {
     let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
@@ -151,7 +153,10 @@ impl Kinds {
     /// An instruction without a line.
     pub const LINELESS: Kinds = Kinds(LINELESS);
 
-    /// Of an instruction on a line; below zero for none.
+    /// An instruction with a handler.
+    pub const HANDLED: Kinds = Kinds(HANDLED);
+
+    /// Of an instruction on a line; below zero for none. Whether it has a handler is not told.
     #[inline]
     pub fn of(op: Op, line: i32) -> Kinds {
         // The sign, as the lowest bit.
@@ -178,6 +183,16 @@ impl Kinds {
     /// Whether there may be instructions without a line.
     pub fn lineless(self) -> bool {
         self.0 & LINELESS != 0
+    }
+
+    /// Whether instructions may have handlers.
+    pub fn handled(self) -> bool {
+        self.0 & HANDLED != 0
+    }
+
+    /// Replaces all kinds, but for whether instructions have handlers.
+    pub fn replace(&mut self, kinds: Kinds) {
+        self.0 = self.0 & HANDLED | kinds.0;
     }
 
     /// Whether there may be `NOP`s.

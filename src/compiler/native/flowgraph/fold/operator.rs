@@ -3,8 +3,8 @@
 use super::{Constants, UNARY_POSITIVE};
 use crate::compiler::native::ast::{Constant, Operator, UnaryOp};
 use crate::compiler::native::error::Pass;
-use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::fold::constant::{self, Rules};
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::opcode::Op;
 
 const RULES: Rules = Rules {

@@ -3,8 +3,8 @@
 use super::{Constants, MAX_LOADS, drop_instr, is_only_read};
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::error::{Pass, Stop};
-use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::fold::constant::{self, Folded};
+use crate::compiler::native::instruction::Instr;
 use crate::compiler::native::opcode::Op;
 
 /// Shorter lists and sets are built element by element.
@@ -99,11 +99,7 @@ impl Constants<'_> {
     }
 
     /// A list that is built from constants one by one and then made a tuple. Whether it was folded.
-    pub(super) fn fold_list_to_tuple(
-        &mut self,
-        instrs: &mut [Instr],
-        index: usize,
-    ) -> Pass<bool> {
+    pub(super) fn fold_list_to_tuple(&mut self, instrs: &mut [Instr], index: usize) -> Pass<bool> {
         let Some((start, values)) = self.built_one_by_one(instrs, index, Op::BuildList) else {
             return Ok(false);
         };
