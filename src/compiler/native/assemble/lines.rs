@@ -43,7 +43,7 @@ impl Lines {
     #[inline]
     pub(super) fn add(&mut self, mut loc: Loc, units: u32, next: impl FnOnce() -> Option<Loc>) {
         if !loc.is_same(&self.loc) || self.chained {
-            if loc == Loc::NEXT {
+            if loc.line == Loc::NEXT.line {
                 // A chain has one place.
                 if !self.chained {
                     let next = next();

@@ -319,7 +319,7 @@ impl Compiler<'_> {
                 self.unit.fast_hidden.insert(name, true);
                 state.hidden.push(name);
             }
-            let local = self.unit.varnames.add(name);
+            let local = self.local_number(name);
             self.op_arg(loc, Op::LoadFastAndClear, local);
             if scope == Scope::Cell {
                 let kind = if outer_scope == Scope::Free {
@@ -372,7 +372,7 @@ impl Compiler<'_> {
     fn restore_locals(&mut self, loc: Loc, names: &[Sym]) {
         self.op_count(loc, Op::Swap, names.len() + 1);
         for &name in names.iter().rev() {
-            let local = self.unit.varnames.add(name);
+            let local = self.local_number(name);
             self.op_arg(loc, Op::StoreFastMaybeNull, local);
         }
     }

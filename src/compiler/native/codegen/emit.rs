@@ -47,7 +47,7 @@ impl Compiler<'_> {
             return at;
         }
         self.heap.constant(value, origin, self.pool);
-        self.unit.consts.add(item)
+        self.unit.consts.push(item)
     }
 
     pub(super) fn load_const_from(&mut self, loc: Loc, value: Constant, origin: Origin) {
@@ -78,7 +78,7 @@ impl Compiler<'_> {
     /// An instruction with a name, which is mangled.
     pub(super) fn op_name(&mut self, loc: Loc, op: Op, name: Sym) {
         let name = self.mangle(name);
-        let at = self.unit.names.add(name);
+        let at = self.name_number(name);
         let (op, arg) = match op {
             Op::LoadAttr => (op, at << 1),
             Op::LoadMethod => (Op::LoadAttr, at << 1 | 1),

@@ -29,7 +29,7 @@ impl Compiler<'_> {
         scope_type: ScopeType,
         line: i32,
     ) -> Pass<()> {
-        let unit = Unit::new(
+        let mut unit = Unit::new(
             self.table,
             self.pool,
             block,
@@ -38,6 +38,8 @@ impl Compiler<'_> {
             line,
             &self.known,
         );
+        self.begun += 1;
+        unit.serial = self.begun;
         let outer = std::mem::replace(&mut self.unit, Box::new(unit));
         if let Some(mut sequence) = self.spare_sequences.pop() {
             sequence.clear();

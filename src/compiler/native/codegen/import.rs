@@ -25,7 +25,7 @@ impl Compiler<'_> {
             let dotted = rest.peek().is_some();
             while let Some(part) = rest.next() {
                 let part = self.pool.sym_bytes(part);
-                let at = self.unit.names.add(part);
+                let at = self.name_number(part);
                 self.op_arg(loc, Op::ImportFrom, at);
                 if rest.peek().is_some() {
                     self.op_arg(loc, Op::Swap, 2);

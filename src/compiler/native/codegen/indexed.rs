@@ -49,9 +49,15 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
 
     /// The number of a key, a new one if it is new.
     pub(super) fn add(&mut self, key: K) -> u32 {
-        if let Some(at) = self.find(key) {
-            return at;
+        match self.find(key) {
+            Some(at) => at,
+            None => self.push(key),
         }
+    }
+
+    /// The number of a key that is new.
+    pub(super) fn push(&mut self, key: K) -> u32 {
+        debug_assert!(self.find(key).is_none(), "a key that is not new");
         let at = self.keys.len() as u32;
         if at == 0 {
             self.keys.reserve(FIRST);

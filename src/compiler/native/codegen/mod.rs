@@ -24,6 +24,7 @@ mod indexed;
 mod inlined_call;
 mod intrinsic;
 mod listing;
+mod marks;
 mod names;
 mod pattern;
 mod repr;
@@ -47,6 +48,7 @@ use super::symtable::{BlockKey, SymbolTable};
 use crate::compiler::native::recursion;
 use crate::pyc::Level;
 pub use listing::listing;
+use marks::Marks;
 use unit::{ScopeType, Unit};
 
 /// What `from __future__` imports ask for.
@@ -83,6 +85,9 @@ struct Compiler<'a> {
     level: Level,
     features: Features,
     known: Known,
+    marks: Marks,
+    /// How many code objects were begun.
+    begun: u32,
     /// The code object that is being generated.
     unit: Box<Unit>,
     /// Those around it, the module first.
@@ -127,6 +132,7 @@ pub fn compile(
     compiler.note_names();
     let Compiler {
         known,
+        begun,
         unit,
         heap,
         graph,
@@ -144,6 +150,8 @@ pub fn compile(
         level,
         features,
         known,
+        marks: Marks::default(),
+        begun,
         unit,
         outer: Vec::new(),
         heap,
@@ -188,6 +196,8 @@ impl<'a> Compiler<'a> {
             level,
             features,
             known,
+            marks: Marks::new(strings),
+            begun: 1,
             unit,
             outer: Vec::new(),
             heap: Heap::new(profile, strings),
@@ -226,7 +236,7 @@ impl Compiler<'_> {
             .block(self.unit.block)
             .has_conditional_annotations
         {
-            let at = self.unit.names.add(self.known.conditional_annotations);
+            let at = self.name_number(self.known.conditional_annotations);
             self.op_arg(loc, Op::BuildSet, 0);
             self.op_arg(loc, Op::StoreName, at);
         }

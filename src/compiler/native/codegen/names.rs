@@ -5,7 +5,7 @@ use super::unit::ScopeType;
 use crate::compiler::native::ast::{Ctx, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
-use crate::compiler::native::symtable::{BlockKind, Flags, Scope, mangle, maybe_mangle};
+use crate::compiler::native::symtable::{BlockKind, Scope, mangle, maybe_mangle};
 
 impl Compiler<'_> {
     /// The name under which a name of the program is known (`_Class__name`).
@@ -17,19 +17,6 @@ impl Compiler<'_> {
     /// As [`Self::mangle`], for a class.
     pub(super) fn mangle_for(&mut self, class: Option<Sym>, name: Sym) -> Sym {
         mangle(self.pool, class, name)
-    }
-
-    /// Flags and scope of a mangled name in the current block.
-    pub(super) fn symbol(&self, name: Sym) -> (Flags, Scope) {
-        if !self.unit.overrides.is_empty()
-            && let Some(&changed) = self.unit.overrides.get(&name)
-        {
-            return changed;
-        }
-        match self.table.block(self.unit.block).symbol(name) {
-            Some(symbol) => (symbol.flags, symbol.scope),
-            None => (Flags(0), Scope::Unknown),
-        }
     }
 
     /// How the current block reaches a mangled name.
@@ -92,7 +79,7 @@ impl Compiler<'_> {
                 self.op_arg(loc, op, arg);
             }
             Scope::Local if function_like || self.unit.fast_hidden.get(&name) == Some(&true) => {
-                let arg = self.unit.varnames.add(name);
+                let arg = self.local_number(name);
                 let op = match ctx {
                     Ctx::Load => Op::LoadFast,
                     Ctx::Store => Op::StoreFast,
@@ -113,7 +100,7 @@ impl Compiler<'_> {
                     Ctx::Store => Op::StoreName,
                     Ctx::Del => Op::DeleteName,
                 };
-                let arg = self.unit.names.add(name);
+                let arg = self.name_number(name);
                 self.op_arg(loc, op, arg);
             }
         }
@@ -155,7 +142,7 @@ impl Compiler<'_> {
             Ctx::Store => (Op::StoreGlobal, 0),
             Ctx::Del => (Op::DeleteGlobal, 0),
         };
-        let arg = self.unit.names.add(name);
+        let arg = self.name_number(name);
         self.op_arg(loc, op, arg << shift);
         Ok(())
     }

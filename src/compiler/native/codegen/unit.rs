@@ -28,6 +28,8 @@ pub(super) enum ScopeType {
 /// A code object in the making.
 #[derive(Debug)]
 pub(super) struct Unit {
+    /// Larger than that of each code object that was begun before; the module's is 1.
+    pub(super) serial: u32,
     pub(super) block: BlockId,
     pub(super) scope_type: ScopeType,
     pub(super) name: Sym,
@@ -109,6 +111,7 @@ impl Unit {
             scope == Scope::Free || flags.any(Flags::FREE_CLASS)
         });
         Unit {
+            serial: 1,
             block,
             scope_type,
             name,

@@ -335,7 +335,10 @@ impl Builder<'_> {
         loc: Loc,
     ) -> Pass<()> {
         let mangled = self.mangled(name, self.cur);
-        let old = self.block(block).flags(mangled);
+        let here = self.block(block);
+        let position = here.position(mangled);
+        let symbol = position.and_then(|at| here.symbols.get(at));
+        let old = symbol.map_or(Flags(0), |symbol| symbol.flags);
         let is_plain = flag == Flags::USE || flag == Flags::LOCAL;
         if is_plain && old.any(flag) && !self.draft(block).comp_iter_target {
             return Ok(());
@@ -360,7 +363,7 @@ impl Builder<'_> {
             }
             new |= Flags::COMP_ITER;
         }
-        self.block_mut(block).set_flags(mangled, new);
+        self.block_mut(block).set_flags_at(position, mangled, new);
         if flag.any(Flags::PARAM) {
             self.block_mut(block).varnames.push(mangled);
         } else if flag.any(Flags::GLOBAL) {

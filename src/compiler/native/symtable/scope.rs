@@ -202,7 +202,7 @@ pub struct Block {
 const FEW_SYMBOLS: usize = 12;
 
 impl Block {
-    fn position(&self, name: Sym) -> Option<usize> {
+    pub(super) fn position(&self, name: Sym) -> Option<usize> {
         if self.symbols.len() <= FEW_SYMBOLS {
             return self.symbols.iter().position(|symbol| symbol.name == name);
         }
@@ -222,7 +222,12 @@ impl Block {
 
     /// Sets the flags of a symbol, which is added if it is new.
     pub(super) fn set_flags(&mut self, name: Sym, flags: Flags) {
-        if let Some(symbol) = self.symbol_mut(name) {
+        self.set_flags_at(self.position(name), name, flags);
+    }
+
+    /// As [`Self::set_flags`], with the position of the symbol, if it is known.
+    pub(super) fn set_flags_at(&mut self, position: Option<usize>, name: Sym, flags: Flags) {
+        if let Some(symbol) = position.and_then(|at| self.symbols.get_mut(at)) {
             symbol.flags = flags;
             return;
         }

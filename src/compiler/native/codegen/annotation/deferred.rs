@@ -176,7 +176,7 @@ impl Compiler<'_> {
                 let free = self.unit.freevars.add(set);
                 self.op_arg(loc, Op::LoadDeref, free);
             } else {
-                let at = self.unit.names.add(set);
+                let at = self.name_number(set);
                 self.op_arg(loc, Op::LoadGlobal, at << 1);
             }
             self.op_arg(loc, Op::ContainsOp, 0);

@@ -1,0 +1,127 @@
+//! What was found out about names in the code object that is being generated, by the name's number, so
+//! that a name is looked up once in each code object.
+//!
+//! Invariant: a code object's serial number is larger than those of the code objects that were begun
+//! before it. So a mark of an older one says that the current one has not met the name yet, and a mark of
+//! a newer one, which is inside, says nothing.
+
+use std::cell::Cell;
+
+use super::Compiler;
+use super::indexed::Indexed;
+use crate::compiler::native::ast::Sym;
+use crate::compiler::native::symtable::{Flags, Scope};
+
+/// The number of a name that has to be looked up.
+const UNKNOWN: u32 = u32::MAX;
+/// The number of a name that is not in the list.
+const NEW: u32 = u32::MAX - 1;
+
+/// With more names than this there are no marks, for the sake of memory.
+const MANY: usize = 1 << 18;
+
+/// What is known about a name.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    /// The serial number of the code object.
+    unit: u32,
+    /// The number in `co_names`.
+    name: u32,
+    /// The number of the fast local.
+    local: u32,
+    /// How the code object's block uses and reaches it.
+    symbol: Option<(Flags, Scope)>,
+}
+
+/// The marks of all names that the program had when code generation began.
+#[derive(Debug, Default)]
+pub(super) struct Marks(Vec<Cell<Mark>>);
+
+impl Marks {
+    /// Marks for so many names.
+    pub(super) fn new(names: usize) -> Marks {
+        let names = if names > MANY { 0 } else { names };
+        Marks(vec![Cell::default(); names])
+    }
+
+    /// The mark of a name in the code object `unit`, to be put back when it was changed.
+    fn of(&self, name: Sym, unit: u32) -> Option<(&Cell<Mark>, Mark)> {
+        let cell = self.0.get(name.index())?;
+        let mark = cell.get();
+        if mark.unit == unit {
+            return Some((cell, mark));
+        }
+        let fresh = Mark {
+            unit,
+            name: if mark.unit < unit { NEW } else { UNKNOWN },
+            // Parameters are in the list from the beginning.
+            local: UNKNOWN,
+            symbol: None,
+        };
+        Some((cell, fresh))
+    }
+}
+
+/// The number of a name in a list, of which it is known as `known`.
+fn number_in(list: &mut Indexed<Sym>, name: Sym, known: u32) -> u32 {
+    match known {
+        UNKNOWN => list.add(name),
+        NEW => list.push(name),
+        at => at,
+    }
+}
+
+impl Compiler<'_> {
+    /// The number of a mangled name in `co_names`.
+    pub(super) fn name_number(&mut self, name: Sym) -> u32 {
+        let unit = &mut *self.unit;
+        let Some((cell, mut mark)) = self.marks.of(name, unit.serial) else {
+            return unit.names.add(name);
+        };
+        let known = mark.name;
+        mark.name = number_in(&mut unit.names, name, known);
+        if mark.name != known {
+            cell.set(mark);
+        }
+        mark.name
+    }
+
+    /// The number of a fast local, by its mangled name.
+    pub(super) fn local_number(&mut self, name: Sym) -> u32 {
+        let unit = &mut *self.unit;
+        let Some((cell, mut mark)) = self.marks.of(name, unit.serial) else {
+            return unit.varnames.add(name);
+        };
+        let known = mark.local;
+        mark.local = number_in(&mut unit.varnames, name, known);
+        if mark.local != known {
+            cell.set(mark);
+        }
+        mark.local
+    }
+
+    /// Flags and scope of a mangled name in the current block.
+    pub(super) fn symbol(&self, name: Sym) -> (Flags, Scope) {
+        if !self.unit.overrides.is_empty()
+            && let Some(&changed) = self.unit.overrides.get(&name)
+        {
+            return changed;
+        }
+        let look_up = || match self.table.block(self.unit.block).symbol(name) {
+            Some(symbol) => (symbol.flags, symbol.scope),
+            None => (Flags(0), Scope::Unknown),
+        };
+        let Some((cell, mut mark)) = self.marks.of(name, self.unit.serial) else {
+            return look_up();
+        };
+        match mark.symbol {
+            Some(symbol) => symbol,
+            None => {
+                let symbol = look_up();
+                mark.symbol = Some(symbol);
+                cell.set(mark);
+                symbol
+            }
+        }
+    }
+}
