@@ -34,11 +34,10 @@ impl Loc {
     /// Whether two places are the same, found out without branches.
     #[inline]
     pub fn is_same(&self, other: &Loc) -> bool {
-        let differences = (self.line ^ other.line)
-            | (self.end_line ^ other.end_line)
-            | (self.col ^ other.col)
-            | (self.end_col ^ other.end_col);
-        differences == 0
+        let word = |low: i32, high: i32| u64::from(low as u32) | u64::from(high as u32) << 32;
+        let lines = word(self.line, self.end_line) ^ word(other.line, other.end_line);
+        let columns = word(self.col, self.end_col) ^ word(other.col, other.end_col);
+        lines | columns == 0
     }
 }
 

@@ -17,8 +17,8 @@ pub(super) struct Lines {
     /// The place of the last instructions, and how many units they have.
     loc: Loc,
     units: u32,
-    /// Whether the last instruction took the place of the next one.
-    chained: bool,
+    /// What the last instruction had for that: [`Loc::NEXT`] if it took the place of the next one.
+    raw: Loc,
 }
 
 /// A number with its sign in the lowest bit.
@@ -34,29 +34,21 @@ impl Lines {
             line: first_line,
             loc: Loc::NONE,
             units: 0,
-            chained: false,
+            raw: Loc::NONE,
         }
     }
 
-    /// Adds an instruction. If it wants the place of the next one, `next` gives that, or nothing where
-    /// control does not go on.
+    /// Adds an instruction. If it wants the place of the next one, `next` gives that; it is asked once
+    /// for such instructions in a row.
     #[inline]
-    pub(super) fn add(&mut self, mut loc: Loc, units: u32, next: impl FnOnce() -> Option<Loc>) {
-        if !loc.is_same(&self.loc) || self.chained {
+    pub(super) fn add(&mut self, mut loc: Loc, units: u32, next: impl FnOnce() -> Loc) {
+        if !loc.is_same(&self.raw) {
+            self.raw = loc;
             if loc.line == Loc::NEXT.line {
-                // A chain has one place.
-                if !self.chained {
-                    let next = next();
-                    self.chained = next.is_some();
-                    loc = next.unwrap_or(Loc::NONE);
-                } else {
-                    loc = self.loc;
-                }
-            } else {
-                self.chained = false;
+                loc = next();
             }
             if !loc.is_same(&self.loc) {
-                self.stretch(self.loc, self.units);
+                self.stretch();
                 self.loc = loc;
                 self.units = 0;
             }
@@ -64,20 +56,35 @@ impl Lines {
         self.units += units;
     }
 
+    /// Control does not go on to the next instruction, so it does not take part in a row that wants one
+    /// place.
+    #[inline]
+    pub(super) fn end_row(&mut self) {
+        self.raw = self.loc;
+    }
+
     /// The table.
     pub(super) fn finish(mut self) -> Vec<u8> {
-        self.stretch(self.loc, self.units);
+        self.stretch();
         self.out
     }
 
-    fn stretch(&mut self, loc: Loc, mut units: u32) {
+    /// Writes what is known of the last instructions.
+    #[inline]
+    fn stretch(&mut self) {
+        let mut units = self.units;
         while units > MAX_ENTRY {
-            self.entry(loc, MAX_ENTRY);
+            self.full_entry();
             units -= MAX_ENTRY;
         }
         if units > 0 {
-            self.entry(loc, units);
+            self.entry(self.loc, units);
         }
+    }
+
+    #[inline(never)]
+    fn full_entry(&mut self) {
+        self.entry(self.loc, MAX_ENTRY);
     }
 
     /// Writes the first bytes of a word.
@@ -100,7 +107,7 @@ impl Lines {
     }
 
     /// Writes an entry. The two short forms, which most have, come first.
-    #[inline]
+    #[inline(always)]
     fn entry(&mut self, loc: Loc, units: u32) {
         if loc.end_line == loc.line {
             // As unsigned numbers, so that none that is negative is in range.

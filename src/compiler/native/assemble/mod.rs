@@ -222,15 +222,17 @@ fn write(
             *code.get_mut(end)? = [row.number?, instr.arg as u8];
             end += 1 + usize::from(row.caches);
             lines.add(instr.loc, (end - start) as u32, || {
-                let goes_on = !instr.op.is_terminator();
-                goes_on.then(|| place_from(graph, at, index))
+                place_from(graph, at, index)
             });
+        }
+        if graph.last(at).is_some_and(|last| last.op.is_terminator()) {
+            lines.end_row();
         }
         let next = graph[at].next;
         if let Some(instr) = not_taken(graph, at) {
             *code.get_mut(end)? = [opcodes.row(instr.op).number?, 0];
             end += 1;
-            lines.add(instr.loc, 1, || Some(place_from(graph, next, 0)));
+            lines.add(instr.loc, 1, || place_from(graph, next, 0));
         }
         at = next;
     }

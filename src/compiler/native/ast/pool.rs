@@ -121,6 +121,9 @@ pub struct Pool {
 /// How many bytes of ordinary source have one new name or string.
 const BYTES_PER_STRING: usize = 64;
 
+/// How many bytes of ordinary source make one new tuple.
+const BYTES_PER_TUPLE: usize = 192;
+
 /// The handle's number for an index. Memory runs out long before 4 billion values; past them all
 /// share the last number.
 fn number(index: usize) -> NonZeroU32 {
@@ -230,6 +233,12 @@ impl Pool {
         pool.text.buffer.reserve(len / 4);
         pool.text.ends.reserve(strings);
         pool.text.table = Table::with_capacity(strings);
+        let tuples = len / BYTES_PER_TUPLE;
+        pool.items.reserve(4 * tuples);
+        pool.tuples.reserve(tuples);
+        pool.tuple_table = Table::with_capacity(tuples);
+        pool.bytes.buffer.reserve(len / 4);
+        pool.bytes.ends.reserve(tuples);
         pool
     }
 

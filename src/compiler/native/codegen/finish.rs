@@ -2,6 +2,7 @@
 
 use super::Compiler;
 use super::identifiers::identifiers;
+use super::unit::Spare;
 use crate::compiler::native::assemble::assemble;
 use crate::compiler::native::ast::{Constant, Sym};
 use crate::compiler::native::constant::{CodeObject, Item, ObjectId};
@@ -115,14 +116,11 @@ impl Compiler<'_> {
             &mut locals,
         )?;
         let assembled = assemble(&mut self.graph, self.profile, unit.first_line)?;
-        if self.graph.is_large() {
+        let is_large = self.graph.is_large();
+        if is_large {
             // Not kept for the next code object.
             self.graph = Graph::new();
-        } else {
-            self.spare_sequences
-                .push(std::mem::take(&mut unit.sequence));
         }
-
         let is_set = |item: &Item| matches!(item, Item::Value(Constant::FrozenSet(_)));
         if consts.iter().any(is_set) {
             self.note_names();
@@ -135,7 +133,7 @@ impl Compiler<'_> {
         let exceptiontable = heap.bytes(&assembled.exceptiontable, pool);
         let linetable = heap.bytes(&assembled.linetable, pool);
         let names = heap.names(unit.names.keys(), pool);
-        let consts = heap.consts(&consts, pool);
+        let consts_tuple = heap.consts(&consts, pool);
         let localsplusnames = match unit.public_parameter {
             Some(name) => {
                 variables.splice(..1, [name]);
@@ -151,7 +149,7 @@ impl Compiler<'_> {
             stacksize: stack_depth.max(1),
             flags,
             code: bytecode,
-            consts,
+            consts: consts_tuple,
             names,
             localsplusnames,
             localspluskinds,
@@ -161,10 +159,20 @@ impl Compiler<'_> {
             linetable,
             exceptiontable,
         };
-        Ok(Finished {
+        let finished = Finished {
             id: heap.code(code),
             freevars: unit.freevars.keys().to_vec(),
-        })
+        };
+        if !is_large {
+            let unit = &mut *self.unit;
+            self.spare.push(Spare {
+                sequence: std::mem::take(&mut unit.sequence),
+                consts,
+                names: std::mem::take(&mut unit.names),
+                varnames: std::mem::take(&mut unit.varnames),
+            });
+        }
+        Ok(finished)
     }
 
     /// Lets the heap know the names of the program.

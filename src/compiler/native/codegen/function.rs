@@ -35,16 +35,13 @@ impl Compiler<'_> {
             block,
             name,
             scope_type,
-            line,
             &self.known,
+            self.spare.pop().unwrap_or_default(),
         );
         self.begun += 1;
         unit.serial = self.begun;
+        unit.first_line = line;
         let outer = std::mem::replace(&mut self.unit, Box::new(unit));
-        if let Some(mut sequence) = self.spare_sequences.pop() {
-            sequence.clear();
-            self.unit.sequence = sequence;
-        }
         self.unit.private = outer.private;
         self.outer.push(outer);
         self.unit.qualname = self.qualified_name();

@@ -73,6 +73,21 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
         at
     }
 
+    /// An empty list in the memory of another one.
+    pub(super) fn with_memory_of(mut keys: Vec<K>) -> Self {
+        keys.clear();
+        Indexed {
+            keys,
+            places: Table::default(),
+        }
+    }
+
+    /// Removes all keys.
+    pub(super) fn clear(&mut self) {
+        self.keys.clear();
+        self.places.clear();
+    }
+
     /// The keys in order, leaving none.
     pub(super) fn take_keys(&mut self) -> Vec<K> {
         self.places.clear();

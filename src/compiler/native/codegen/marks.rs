@@ -18,7 +18,7 @@ const UNKNOWN: u32 = u32::MAX;
 const NEW: u32 = u32::MAX - 1;
 
 /// With more names than this there are no marks, for the sake of memory.
-const MANY: usize = 1 << 18;
+const MANY: usize = 1 << 16;
 
 /// What is known about a name.
 #[derive(Clone, Copy, Debug, Default)]

@@ -41,7 +41,6 @@ use super::ast::{Ast, Pool, Sym};
 use super::constant::{Heap, ObjectId};
 use super::error::{Loc, Pass, Stop};
 use super::flowgraph::Graph;
-use super::instruction::Sequence;
 use super::opcode::Op;
 use super::profile::Profile;
 use super::symtable::{BlockKey, SymbolTable};
@@ -49,7 +48,7 @@ use crate::compiler::native::recursion;
 use crate::pyc::Level;
 pub use listing::listing;
 use marks::Marks;
-use unit::{ScopeType, Unit};
+use unit::{ScopeType, Spare, Unit};
 
 /// What `from __future__` imports ask for.
 #[derive(Clone, Copy, Debug)]
@@ -97,8 +96,8 @@ struct Compiler<'a> {
     graph: Graph,
     /// Whether only the instruction sequences are wanted, as text.
     listing: bool,
-    /// Sequences of finished code objects, for their memory.
-    spare_sequences: Vec<Sequence>,
+    /// Of finished code objects.
+    spare: Vec<Spare>,
     depth: u32,
 }
 
@@ -157,7 +156,7 @@ pub fn compile(
         heap,
         graph,
         listing,
-        spare_sequences: Vec::new(),
+        spare: Vec::new(),
         depth,
     };
     compiler.finish_module()
@@ -186,7 +185,15 @@ impl<'a> Compiler<'a> {
             .lookup(BlockKey::Module)
             .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
         let strings = pool.text_count();
-        let unit = Unit::new(table, pool, block, module, ScopeType::Module, 1, &known);
+        let unit = Unit::new(
+            table,
+            pool,
+            block,
+            module,
+            ScopeType::Module,
+            &known,
+            Spare::default(),
+        );
         let unit = Box::new(unit);
         Ok(Compiler {
             ast,
@@ -203,7 +210,7 @@ impl<'a> Compiler<'a> {
             heap: Heap::new(profile, strings),
             graph: Graph::new(),
             listing: false,
-            spare_sequences: Vec::new(),
+            spare: Vec::new(),
             depth: 0,
         })
     }

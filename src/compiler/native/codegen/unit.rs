@@ -25,6 +25,15 @@ pub(super) enum ScopeType {
     TypeParams,
 }
 
+/// The lists of a finished code object, for their memory.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    pub(super) sequence: Sequence,
+    pub(super) consts: Vec<Item>,
+    pub(super) names: Indexed<Sym>,
+    pub(super) varnames: Indexed<Sym>,
+}
+
 /// A code object in the making.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -90,10 +99,22 @@ impl Unit {
         block: BlockId,
         name: Sym,
         scope_type: ScopeType,
-        first_line: i32,
         known: &Known,
+        spare: Spare,
     ) -> Unit {
+        let Spare {
+            mut sequence,
+            consts,
+            mut names,
+            mut varnames,
+        } = spare;
+        sequence.clear();
+        names.clear();
+        varnames.clear();
         let symbols = table.block(block);
+        for &name in &symbols.varnames {
+            varnames.add(name);
+        }
         let cells = names_by(symbols, pool, |scope, flags| {
             scope == Scope::Cell || flags.any(Flags::COMP_CELL)
         });
@@ -118,16 +139,16 @@ impl Unit {
             qualname: name,
             private: None,
             static_attributes: Vec::new(),
-            sequence: Sequence::default(),
+            sequence,
             frame_blocks: Vec::new(),
             inlined: 0,
             argcount: 0,
             posonlyargcount: 0,
             kwonlyargcount: 0,
-            first_line,
-            consts: Indexed::default(),
-            names: Indexed::default(),
-            varnames: Indexed::from_keys(symbols.varnames.iter().copied()),
+            first_line: 1,
+            consts: Indexed::with_memory_of(consts),
+            names,
+            varnames,
             cellvars,
             freevars: Indexed::from_keys(free),
             fast_hidden: FxHashMap::default(),

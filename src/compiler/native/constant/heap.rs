@@ -282,12 +282,14 @@ impl Heap {
     /// An empty heap with room for the constants of a module with so many names and strings.
     pub fn new(profile: &'static Profile, strings: usize) -> Heap {
         let room = strings / 2;
+        // What is reserved and not needed is never touched.
+        let code_bytes = 48 * strings;
         Heap {
             objects: Vec::with_capacity(room),
-            code_objects: Vec::new(),
+            code_objects: Vec::with_capacity(strings / 8),
             items: Vec::with_capacity(strings),
             open_items: Vec::new(),
-            blobs: Vec::with_capacity(8 * strings),
+            blobs: Vec::with_capacity(code_bytes),
             interned: ById::with_capacity(strings),
             literals: FxHashSet::default(),
             mangled_constants: FxHashSet::default(),
@@ -358,6 +360,11 @@ impl Heap {
             self.blobs.extend_from_slice(&content);
         }
         Ok(blob)
+    }
+
+    /// How many bytes were kept.
+    pub fn kept(&self) -> usize {
+        self.blobs.len()
     }
 
     /// The bytes that were kept.

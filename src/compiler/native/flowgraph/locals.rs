@@ -15,21 +15,19 @@ const TRACKED: usize = 64;
 /// The locals that may be unbound behind an instruction, which checks its own if it has to.
 #[inline(always)]
 fn behind(instr: &mut Instr, mask: u64) -> u64 {
-    if !instr.op.sets_local_state() || instr.arg as usize >= TRACKED {
+    let op = instr.op;
+    if !op.sets_local_state() || instr.arg as usize >= TRACKED {
         return mask;
     }
     let bit = 1u64 << instr.arg;
-    match instr.op {
-        Op::DeleteFast | Op::LoadFastAndClear | Op::StoreFastMaybeNull => mask | bit,
-        Op::LoadFast => {
-            if mask & bit != 0 {
-                instr.op = Op::LoadFastCheck;
-            }
-            mask & !bit
+    if op == Op::LoadFast {
+        if mask & bit != 0 {
+            instr.op = Op::LoadFastCheck;
         }
-        // Stored or checked.
-        _ => mask & !bit,
+    } else if op.unbinds_local() {
+        return mask | bit;
     }
+    mask & !bit
 }
 
 impl Graph {
@@ -98,11 +96,10 @@ impl Graph {
                     self.add_unsafe(handler, mask);
                 }
             }
-            let before = mask;
-            mask = behind(instr, mask);
-            if mask & !before != 0 {
+            if instr.op.unbinds_local() {
                 told = Handler::NONE;
             }
+            mask = behind(instr, mask);
         }
         self.instrs = all;
         mask

@@ -24,12 +24,16 @@ impl Cut<'_> {
     /// looked at.
     #[inline]
     fn up_to(&mut self, end: usize) -> Option<()> {
+        let mut kinds = self.block.kinds;
         for (at, instr) in self.instrs.get(self.seen..end)?.iter().enumerate() {
-            self.block.kinds.add(Kinds::of(instr.op, instr.loc.line));
+            kinds.add(Kinds::of(instr.op, instr.loc.line));
             if instr.op.is_terminator() {
+                self.block.kinds = kinds;
                 self.finish(self.seen + at + 1);
+                kinds = Kinds::NONE;
             }
         }
+        self.block.kinds = kinds;
         self.seen = end;
         Some(())
     }

@@ -65,7 +65,8 @@ impl Lowering<'_, '_> {
 
     /// Lowers an expression that has others inside.
     fn inner(&mut self, expr: &ruff::Expr) -> Pass<ExprId> {
-        let mut range = expr.range();
+        let range = expr.range();
+        let start = self.lines.place(range.start());
         let kind = match expr {
             ruff::Expr::BoolOp(node) => ExprKind::BoolOp {
                 op: match node.op {
@@ -179,10 +180,11 @@ impl Lowering<'_, '_> {
             | ruff::Expr::EllipsisLiteral(_)
             | ruff::Expr::IpyEscapeCommand(_) => return self.expr(expr),
         };
-        if let ruff::Expr::Call(node) = expr {
-            range = TextRange::new(range.start(), node.arguments.range.end());
-        }
-        let loc = self.loc(range);
+        let end = match expr {
+            ruff::Expr::Call(node) => node.arguments.range.end(),
+            _ => range.end(),
+        };
+        let loc = self.lines.loc_from(start, end);
         self.ast.add(Expr { kind, loc })
     }
 

@@ -77,7 +77,8 @@ impl Lines {
     }
 
     /// The 1-based line and the 0-based column in bytes.
-    fn place(&mut self, offset: TextSize) -> (i32, i32) {
+    #[inline]
+    pub(super) fn place(&mut self, offset: TextSize) -> (i32, i32) {
         let offset = u32::from(offset);
         if offset < self.start || offset >= self.end {
             self.seek(offset);
@@ -87,8 +88,13 @@ impl Lines {
 
     /// The location of a range.
     pub(super) fn loc(&mut self, range: TextRange) -> Loc {
-        let (line, col) = self.place(range.start());
-        let (end_line, end_col) = self.place(range.end());
+        let start = self.place(range.start());
+        self.loc_from(start, range.end())
+    }
+
+    /// The location of a range whose beginning was looked up before what is inside, which is not far then.
+    pub(super) fn loc_from(&mut self, (line, col): (i32, i32), end: TextSize) -> Loc {
+        let (end_line, end_col) = self.place(end);
         Loc {
             line,
             end_line,

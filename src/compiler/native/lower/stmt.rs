@@ -43,6 +43,7 @@ impl Lowering<'_, '_> {
     /// A statement and the offset behind its last token.
     pub(super) fn stmt(&mut self, stmt: &mut ruff::Stmt) -> Pass<(StmtId, TextSize)> {
         let range = stmt.range();
+        let start = (range.start(), self.lines.place(range.start()));
         let (kind, range) = match stmt {
             ruff::Stmt::FunctionDef(_)
             | ruff::Stmt::ClassDef(_)
@@ -143,7 +144,11 @@ impl Lowering<'_, '_> {
                 return Err(Stop::unsure("an IPython escape command"));
             }
         };
-        let loc = self.loc(range);
+        let loc = if range.start() == start.0 {
+            self.lines.loc_from(start.1, range.end())
+        } else {
+            self.loc(range)
+        };
         let id = self.ast.add(Stmt { kind, loc })?;
         Ok((id, range.end()))
     }

@@ -316,6 +316,11 @@ impl Op {
         self.is_any(LOCAL_STATE)
     }
 
+    /// Whether a fast local may be unbound behind it.
+    pub fn unbinds_local(self) -> bool {
+        self.is_any(UNBIND)
+    }
+
     /// Whether it loads a constant, also a small integer.
     pub fn loads_value(self) -> bool {
         self.is_any(VALUE_LOAD)
