@@ -204,8 +204,54 @@ fn open_tokens(source: &str) -> usize {
     }
 }
 
+/// Where the number of open indents begins in a [`Nesting`], and that of open f-strings; that of open
+/// brackets is at 0.
+const INDENTS: u32 = 20;
+const FSTRINGS: u32 = 40;
+/// The bits that are never set as long as all limits are far: fewer than 64 brackets, 64 indents and 32
+/// f-strings.
+const FAR: u64 = !(63 | 63 << INDENTS | 31 << FSTRINGS);
+
+/// By how much each kind of token changes three numbers in one word: what is open.
+static NESTING: [u64; 256] = {
+    #[allow(clippy::indexing_slicing)] // Only while the program is built.
+    const fn mark(mut table: [u64; 256], kinds: &[TokenKind], by: u64) -> [u64; 256] {
+        let mut at = 0;
+        while at < kinds.len() {
+            table[kinds[at] as u8 as usize] = by;
+            at += 1;
+        }
+        table
+    }
+    use TokenKind as Kind;
+    let table = mark([0; 256], &[Kind::Lpar, Kind::Lsqb, Kind::Lbrace], 1);
+    let closing = [Kind::Rpar, Kind::Rsqb, Kind::Rbrace];
+    let table = mark(table, &closing, 1u64.wrapping_neg());
+    let table = mark(table, &[Kind::Indent], 1 << INDENTS);
+    let table = mark(table, &[Kind::Dedent], (1u64 << INDENTS).wrapping_neg());
+    let opening = [Kind::FStringStart, Kind::TStringStart];
+    let table = mark(table, &opening, 1 << FSTRINGS);
+    let closing = [Kind::FStringEnd, Kind::TStringEnd];
+    mark(table, &closing, (1u64 << FSTRINGS).wrapping_neg())
+};
+
+/// Whether the nesting surely is far below the limits, found out without a branch for each token. A number
+/// that falls below zero sets bits of the others.
+#[allow(clippy::indexing_slicing)] // A kind is one byte.
+fn is_far_from_limits(tokens: &Tokens) -> bool {
+    let (mut open, mut seen) = (0u64, 0);
+    for token in tokens {
+        open = open.wrapping_add(NESTING[token.kind() as u8 as usize]);
+        seen |= open;
+    }
+    seen & FAR == 0
+}
+
 /// Checks the nesting limits of CPython's tokenizer.
 fn check_limits(tokens: &Tokens) -> Pass<()> {
+    if is_far_from_limits(tokens) {
+        return Ok(());
+    }
     let (mut brackets, mut most_brackets) = (0u32, 0);
     let (mut indents, mut most_indents) = (0u32, 0);
     let (mut fstrings, mut most_fstrings) = (0u32, 0);

@@ -14,12 +14,41 @@ pub(super) struct Lines {
     end: u32,
 }
 
+/// How many bytes are searched for newlines together.
+const ROW: usize = 64;
+
+/// Bit i: byte i is a newline. Without branches, as lines of any length may be mixed.
+fn newlines_in(row: &[u8; ROW]) -> u64 {
+    /// All bits of each byte but the highest.
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    /// Brings the lowest bits of the bytes together in the highest byte.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (words, _) = row.as_chunks::<8>();
+    let bits = |&word: &[u8; 8]| {
+        // Zero where there is a newline.
+        let other = u64::from_le_bytes(word) ^ u64::from_le_bytes([b'\n'; 8]);
+        let found = !(((other & LOW) + LOW) | other | LOW);
+        (found >> 7).wrapping_mul(GATHER) >> 56
+    };
+    let bits = words.iter().map(bits).zip((0..).step_by(8));
+    bits.fold(0, |all, (bits, at)| all | bits << at)
+}
+
 impl Lines {
     pub(super) fn new(text: &str) -> Self {
         let mut starts = Vec::with_capacity(text.len() / 32 + 1);
         starts.push(0);
-        for at in memchr::memchr_iter(b'\n', text.as_bytes()) {
-            starts.push(u32::try_from(at + 1).unwrap_or(u32::MAX));
+        let mut begin = |before: usize| starts.push(u32::try_from(before + 1).unwrap_or(u32::MAX));
+        let (rows, rest) = text.as_bytes().as_chunks::<ROW>();
+        for (row, bytes) in rows.iter().enumerate() {
+            let mut newlines = newlines_in(bytes);
+            while newlines != 0 {
+                begin(ROW * row + newlines.trailing_zeros() as usize);
+                newlines &= newlines - 1;
+            }
+        }
+        for (at, _) in rest.iter().enumerate().filter(|&(_, &byte)| byte == b'\n') {
+            begin(ROW * rows.len() + at);
         }
         let end = starts.get(1).copied().unwrap_or(u32::MAX);
         Lines {
