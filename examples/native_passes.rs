@@ -89,7 +89,7 @@ fn main() {
     for line in file.lines() {
         let unit: Value = serde_json::from_str(&line.unwrap()).unwrap();
         let mut pool = Pool::new();
-        let mut heap = Heap::new(profile, 0);
+        let mut heap = Heap::new(profile, &pool);
         let mut items: Vec<Item> = Vec::new();
         for value in unit["consts"].as_array().unwrap() {
             let item = match value[0].as_str() {

@@ -63,8 +63,12 @@ pub(super) fn exception_table(graph: &Graph, opcodes: &OpcodeTable, end: u32) ->
             }
             continue;
         }
+        let mut last = None;
         for instr in graph.instrs(at) {
-            visit(instr.except.block(), here)?;
+            if last != Some(instr.except) {
+                last = Some(instr.except);
+                visit(instr.except.block(), here)?;
+            }
             here += units_of(instr, opcodes);
         }
         if graph[at].not_taken {

@@ -107,6 +107,8 @@ impl Constant {
 /// The interner. One for each compile.
 #[derive(Debug, Default)]
 pub struct Pool {
+    /// How many bytes the source has; 0 if that is not known.
+    source: usize,
     text: Spans,
     bytes: Spans,
     bigs: Vec<BigInt>,
@@ -228,7 +230,10 @@ impl Pool {
 
     /// An empty pool with room for what a source of so many bytes mostly has.
     pub fn for_source(len: usize) -> Self {
-        let mut pool = Pool::default();
+        let mut pool = Pool {
+            source: len,
+            ..Pool::default()
+        };
         let strings = len / BYTES_PER_STRING;
         pool.text.buffer.reserve(len / 4);
         pool.text.ends.reserve(strings);
@@ -240,6 +245,11 @@ impl Pool {
         pool.bytes.buffer.reserve(len / 4);
         pool.bytes.ends.reserve(tuples);
         pool
+    }
+
+    /// How many bytes the source has; 0 if that is not known.
+    pub fn source_size(&self) -> usize {
+        self.source
     }
 
     /// How many texts there are.

@@ -6,7 +6,7 @@ use super::expression::STACK_USE_GUIDELINE;
 use crate::compiler::native::ast::{Ctx, Expr, ExprId, ExprKind, ExprList, Keyword, List, Sym};
 use crate::compiler::native::error::{Loc, Pass, Stop};
 use crate::compiler::native::opcode::Op;
-use crate::compiler::native::symtable::{BlockId, Flags, Scope};
+use crate::compiler::native::symtable::{Flags, Scope};
 
 impl Compiler<'_> {
     fn is_starred(&self, id: ExprId) -> bool {
@@ -132,11 +132,12 @@ impl Compiler<'_> {
     fn module_symbol(&self, name: Sym) -> (Flags, Scope) {
         // Inside of the module's own inlined comprehensions its symbols are changed.
         let module = self.outer.first().unwrap_or(&self.unit);
-        if let Some(&changed) = module.overrides.get(&name) {
+        if !module.overrides.is_empty()
+            && let Some(&changed) = module.overrides.get(&name)
+        {
             return changed;
         }
-        let block = self.table.block(BlockId::MODULE);
-        (block.flags(name), block.scope(name))
+        self.own_module_symbol(name)
     }
 
     /// The arguments of a call, of which `pushed` are on the stack, and the call itself. `last` is a

@@ -10,7 +10,7 @@ use std::cell::Cell;
 use super::Compiler;
 use super::indexed::Indexed;
 use crate::compiler::native::ast::Sym;
-use crate::compiler::native::symtable::{Flags, Scope};
+use crate::compiler::native::symtable::{BlockId, Flags, Scope};
 
 /// The number of a name that has to be looked up.
 const UNKNOWN: u32 = u32::MAX;
@@ -31,6 +31,8 @@ pub(super) struct Mark {
     local: u32,
     /// How the code object's block uses and reaches it.
     symbol: Option<(Flags, Scope)>,
+    /// The same of the module, whatever the code object is.
+    module: Option<(Flags, Scope)>,
 }
 
 /// The marks of all names that the program had when code generation began.
@@ -57,6 +59,7 @@ impl Marks {
             // Parameters are in the list from the beginning.
             local: UNKNOWN,
             symbol: None,
+            module: mark.module,
         };
         Some((cell, fresh))
     }
@@ -107,21 +110,36 @@ impl Compiler<'_> {
         {
             return changed;
         }
-        let look_up = || match self.table.block(self.unit.block).symbol(name) {
-            Some(symbol) => (symbol.flags, symbol.scope),
-            None => (Flags(0), Scope::Unknown),
-        };
+        let look_up = || self.look_up(self.unit.block, name);
         let Some((cell, mut mark)) = self.marks.of(name, self.unit.serial) else {
             return look_up();
         };
-        match mark.symbol {
-            Some(symbol) => symbol,
-            None => {
-                let symbol = look_up();
-                mark.symbol = Some(symbol);
-                cell.set(mark);
-                symbol
-            }
+        mark.symbol.unwrap_or_else(|| {
+            let symbol = look_up();
+            mark.symbol = Some(symbol);
+            cell.set(mark);
+            symbol
+        })
+    }
+
+    /// Flags and scope of a name in the module, as the program has it.
+    pub(super) fn own_module_symbol(&self, name: Sym) -> (Flags, Scope) {
+        let look_up = || self.look_up(BlockId::MODULE, name);
+        let Some((cell, mut mark)) = self.marks.of(name, self.unit.serial) else {
+            return look_up();
+        };
+        mark.module.unwrap_or_else(|| {
+            let symbol = look_up();
+            mark.module = Some(symbol);
+            cell.set(mark);
+            symbol
+        })
+    }
+
+    fn look_up(&self, block: BlockId, name: Sym) -> (Flags, Scope) {
+        match self.table.block(block).symbol(name) {
+            Some(symbol) => (symbol.flags, symbol.scope),
+            None => (Flags(0), Scope::Unknown),
         }
     }
 }

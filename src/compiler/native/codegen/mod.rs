@@ -185,6 +185,7 @@ impl<'a> Compiler<'a> {
             .lookup(BlockKey::Module)
             .ok_or_else(|| Stop::unsure("internal: no symbols for the module"))?;
         let strings = pool.text_count();
+        let heap = Heap::new(profile, pool);
         let unit = Unit::new(
             table,
             pool,
@@ -207,7 +208,7 @@ impl<'a> Compiler<'a> {
             begun: 1,
             unit,
             outer: Vec::new(),
-            heap: Heap::new(profile, strings),
+            heap,
             graph: Graph::new(),
             listing: false,
             spare: Vec::new(),

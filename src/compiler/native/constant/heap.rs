@@ -179,6 +179,9 @@ impl Merged {
     }
 }
 
+/// Bytecode above this size is not copied if it is the first.
+const LARGE: usize = 1 << 20;
+
 /// All objects of a compile.
 #[derive(Debug)]
 pub struct Heap {
@@ -279,17 +282,16 @@ fn compare(one: &Constant, other: &Constant) -> Ordering {
 }
 
 impl Heap {
-    /// An empty heap with room for the constants of a module with so many names and strings.
-    pub fn new(profile: &'static Profile, strings: usize) -> Heap {
-        let room = strings / 2;
-        // What is reserved and not needed is never touched.
-        let code_bytes = 48 * strings;
+    /// An empty heap with room for what the module of a pool mostly has. Nothing touches what is reserved
+    /// and not needed.
+    pub fn new(profile: &'static Profile, pool: &Pool) -> Heap {
+        let (source, strings) = (pool.source_size(), pool.text_count());
         Heap {
-            objects: Vec::with_capacity(room),
-            code_objects: Vec::with_capacity(strings / 8),
-            items: Vec::with_capacity(strings),
+            objects: Vec::with_capacity(strings),
+            code_objects: Vec::with_capacity(source / 256),
+            items: Vec::with_capacity(2 * strings),
             open_items: Vec::new(),
-            blobs: Vec::with_capacity(code_bytes),
+            blobs: Vec::with_capacity(source),
             interned: ById::with_capacity(strings),
             literals: FxHashSet::default(),
             mangled_constants: FxHashSet::default(),
@@ -354,7 +356,7 @@ impl Heap {
             start: fits(start)?,
             len: fits(content.len())?,
         };
-        if start == 0 && content.len() > self.blobs.capacity() {
+        if start == 0 && content.len() > LARGE {
             self.blobs = content;
         } else {
             self.blobs.extend_from_slice(&content);
@@ -362,9 +364,13 @@ impl Heap {
         Ok(blob)
     }
 
-    /// How many bytes were kept.
-    pub fn kept(&self) -> usize {
+    /// About how many bytes its objects are when they are marshalled, without texts.
+    pub fn size(&self) -> usize {
+        const CODE: usize = 64;
+        const RECORD: usize = 5;
         self.blobs.len()
+            + CODE * self.code_objects.len()
+            + RECORD * (self.objects.len() + self.items.len())
     }
 
     /// The bytes that were kept.

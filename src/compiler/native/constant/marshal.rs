@@ -48,7 +48,7 @@ pub fn marshal(heap: &Heap, pool: &Pool, root: ObjectId) -> Pass<Marshalled> {
         hole: 0,
         depth: 0,
         root,
-        out: Vec::with_capacity(4096 + pool.size() + heap.kept() + 6 * heap.objects().len()),
+        out: Vec::with_capacity(4096 + pool.size() + heap.size()),
     };
     writer.object(root)?;
     Ok(Marshalled {

@@ -184,6 +184,10 @@ fn load_const_in(instrs: &mut [Instr], consts: &mut Constants<'_>, rules: LoadRu
         let Some([load, next, rest @ ..]) = instrs.get_mut(here..) else {
             continue;
         };
+        if !next.op.concerns_constant() {
+            top = None;
+            continue;
+        }
         match next.op {
             Op::PopJumpIfFalse | Op::PopJumpIfTrue | Op::JumpIfFalse | Op::JumpIfTrue => {
                 if matches!(next.op, Op::PopJumpIfFalse | Op::PopJumpIfTrue) {

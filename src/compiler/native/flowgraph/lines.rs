@@ -6,6 +6,7 @@
 use super::block::{BlockIndex, Graph};
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::{Instr, NONE};
+use crate::compiler::native::opcode::Kinds;
 
 fn has_no_line(instr: &Instr) -> bool {
     instr.loc.line == Loc::NONE.line
@@ -96,6 +97,9 @@ impl Graph {
                 let instrs = graph.instrs_mut(at);
                 if let Some(first) = instrs.iter().position(has_no_line) {
                     hand_down_line(instrs, first);
+                }
+                if instrs.iter().all(|instr| instr.loc.line >= 0) {
+                    graph[at].kinds.remove(Kinds::LINELESS);
                 }
             }
             let Some(last) = graph.last(at) else {

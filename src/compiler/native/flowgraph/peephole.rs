@@ -35,7 +35,7 @@ impl Graph {
         folds: bool,
     ) -> Pass<()> {
         let mut index = 0;
-        let mut changed = false;
+        let mut folded = false;
         loop {
             let rest = self.instrs(at).get(index..).unwrap_or(&[]);
             let wanted = |instr: &Instr| instr.op.may_be_rewritten(folds);
@@ -52,25 +52,32 @@ impl Graph {
                 }
                 continue;
             }
-            let mut rewritten = false;
+            let mut kinds = None;
             let instrs = self.instrs_mut(at);
-            if let Some([this, next, ..]) = instrs.get_mut(index..) {
-                rewritten = rewrite_pair(this, next) || (folds && invert_test(this, next));
-            }
-            if !rewritten && folds {
+            if let Some([this, next, ..]) = instrs.get_mut(index..)
+                && (rewrite_pair(this, next) || (folds && invert_test(this, next)))
+            {
+                let mut made = Kinds::of(this.op, this.loc.line);
+                made.add(Kinds::of(next.op, next.loc.line));
+                kinds = Some(made);
+            } else if folds {
                 consts.fold(instrs, index)?;
-            } else if !rewritten && instr.op == Op::BuildTuple {
+            } else if instr.op == Op::BuildTuple {
                 self.fold_tuple(at, index, consts);
             }
             if let Some(this) = self.instrs_mut(at).get_mut(index) {
                 if this.op == Op::Swap && this.arg == 1 {
                     this.clear();
                 }
-                changed |= rewritten || this.op != instr.op;
+                folded |= this.op != instr.op && kinds.is_none();
+            }
+            if let Some(mut kinds) = kinds {
+                kinds.add(Kinds::NOP);
+                self[at].kinds.add(kinds);
             }
             index += 1;
         }
-        if changed {
+        if folded {
             self.note_kinds(at);
         }
         Ok(())

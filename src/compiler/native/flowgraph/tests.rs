@@ -92,7 +92,8 @@ fn show(sequence: &Sequence, consts: &[Item], pool: &Pool) -> Vec<String> {
 /// pseudo instructions.
 fn run(text: &str, consts: &[i64], alone: bool) -> Pass<Vec<String>> {
     let profile = Profile::of(Target::from_minor(14).unwrap(), None).unwrap();
-    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile, 0));
+    let mut pool = Pool::new();
+    let mut heap = Heap::new(profile, &pool);
     let mut items = vec![Item::Value(Constant::None)];
     items.extend(
         consts
@@ -168,7 +169,8 @@ fn an_operation_that_raises_or_grows_too_large_stays() {
 #[test]
 fn constants_that_are_no_longer_loaded_go_but_the_first_one_stays() {
     let profile = Profile::of(Target::from_minor(14).unwrap(), None).unwrap();
-    let (mut pool, mut heap) = (Pool::new(), Heap::new(profile, 0));
+    let mut pool = Pool::new();
+    let mut heap = Heap::new(profile, &pool);
     let mut items: Vec<Item> = [5, 1000, 2000]
         .map(|value| Item::Value(Constant::Int(value)))
         .to_vec();

@@ -61,6 +61,17 @@ const LOCAL_STATES: &[Op] = &[
 /// Loads and stores of fast locals that are combined or borrowed.
 const FAST_LOCALS: &[Op] = &[Op::LoadFast, Op::StoreFast, Op::LoadFastLoadFast];
 const VALUE_LOADS: &[Op] = &[Op::LoadConst, Op::LoadSmallInt];
+/// What changes when a constant is loaded right before it, and what copies the constant.
+const CONST_USES: &[Op] = &[
+    Op::PopJumpIfFalse,
+    Op::PopJumpIfTrue,
+    Op::JumpIfFalse,
+    Op::JumpIfTrue,
+    Op::IsOp,
+    Op::ReturnValue,
+    Op::ToBool,
+    Op::Copy,
+];
 /// What a rewrite of a few instructions begins with.
 const REWRITES: &[Op] = &[
     Op::BuildTuple,
@@ -110,6 +121,7 @@ const POP_TOP: u32 = 1 << 16;
 const LINELESS: u32 = 1 << 17;
 /// Neither: some instruction has a handler.
 const HANDLED: u32 = 1 << 18;
+const CONST_USE: u32 = 1 << 19;
 
 static CLASSES: [u32; 256] = {
     let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
@@ -127,6 +139,7 @@ static CLASSES: [u32; 256] = {
     let table = mark(table, FOLDS, FOLD);
     let table = mark(table, SWAPS, SWAP);
     let table = mark(table, &[Op::Nop], NOP);
+    let table = mark(table, CONST_USES, CONST_USE);
     let table = mark(table, &[Op::PopTop], POP_TOP);
     mark(table, EVAL_BREAKS, EVAL_BREAK)
 };
@@ -160,7 +173,8 @@ impl Kinds {
     #[inline]
     pub fn of(op: Op, line: i32) -> Kinds {
         // The sign, as the lowest bit.
-        Kinds(op.classes() | (line as u32 >> 31) * LINELESS)
+        let no_line = (line as u32 >> 31) * LINELESS;
+        Kinds(op.classes() | no_line)
     }
 
     /// Notes more kinds.
@@ -192,7 +206,7 @@ impl Kinds {
 
     /// Replaces all kinds, but for whether instructions have handlers.
     pub fn replace(&mut self, kinds: Kinds) {
-        self.0 = self.0 & HANDLED | kinds.0;
+        self.0 = (self.0 & HANDLED) | kinds.0;
     }
 
     /// Whether there may be `NOP`s.
@@ -324,6 +338,11 @@ impl Op {
     /// Whether it loads a constant, also a small integer.
     pub fn loads_value(self) -> bool {
         self.is_any(VALUE_LOAD)
+    }
+
+    /// Whether it changes, or copies the constant, when one is loaded right before it.
+    pub fn concerns_constant(self) -> bool {
+        self.is_any(CONST_USE)
     }
 
     /// Whether the rewrites of a block have to look at it: jumps, what pairs begin with, and with
