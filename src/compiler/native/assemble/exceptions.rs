@@ -29,10 +29,10 @@ struct Stretch {
 
 /// The table of code that has so many units. `None` when a handler has no place.
 pub(super) fn exception_table(graph: &Graph, opcodes: &OpcodeTable, end: u32) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
     if !graph.has_handlers() {
-        return Some(out);
+        return Some(Vec::new());
     }
+    let mut out = Vec::with_capacity(64);
     let mut current = Stretch {
         start: 0,
         handler: None,

@@ -115,6 +115,7 @@ impl Layout {
         }
         let mut layout = Layout {
             count,
+            jumps: Vec::with_capacity(graph.jump_count()),
             ..Layout::default()
         };
         let mut at = ENTRY;

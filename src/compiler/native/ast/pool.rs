@@ -235,7 +235,7 @@ impl Pool {
             ..Pool::default()
         };
         let strings = len / BYTES_PER_STRING;
-        pool.text.buffer.reserve(len / 4);
+        pool.text.buffer.reserve(len / 2);
         pool.text.ends.reserve(strings);
         pool.text.table = Table::with_capacity(strings);
         let tuples = len / BYTES_PER_TUPLE;

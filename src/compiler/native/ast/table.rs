@@ -21,6 +21,9 @@ struct Slot {
     value: u32,
 }
 
+/// Up to so many slots are kept by a table that is cleared.
+const FEW: usize = 64;
+
 /// Numbers of values by their hash. A value is in the first free slot from the one of its hash on.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
@@ -65,9 +68,14 @@ impl Table {
         }
     }
 
-    /// Forgets all values.
+    /// Forgets all values. The memory of a few is kept.
     pub fn clear(&mut self) {
-        *self = Table::default();
+        if self.slots.len() > FEW {
+            *self = Table::default();
+        } else {
+            self.slots.fill(Slot::default());
+            self.count = 0;
+        }
     }
 
     fn put(&mut self, new: Slot) {

@@ -84,8 +84,10 @@ impl<K: Copy + Eq + Hash> Indexed<K> {
 
     /// Removes all keys.
     pub(super) fn clear(&mut self) {
+        if self.keys.len() > SMALL {
+            self.places.clear();
+        }
         self.keys.clear();
-        self.places.clear();
     }
 
     /// The keys in order, leaving none.

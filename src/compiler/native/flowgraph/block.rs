@@ -176,6 +176,15 @@ impl Graph {
         self.kinds.handlers()
     }
 
+    /// How many jumps there are at most.
+    pub fn jump_count(&self) -> usize {
+        if self.kinds.jumps() {
+            self.blocks.len()
+        } else {
+            0
+        }
+    }
+
     /// Adds a block that nothing leads to yet, with these instructions.
     pub(super) fn new_block(&mut self, instrs: &[Instr]) -> BlockIndex {
         let start = self.instrs.len() as u32;

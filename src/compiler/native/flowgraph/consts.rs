@@ -1,6 +1,6 @@
 //! Constants: what is known about a loaded constant, tuples of constants (3.13), unused constants.
 
-use super::block::{BlockIndex, ENTRY, Graph};
+use super::block::{ENTRY, Graph};
 use super::fold::Constants;
 use crate::compiler::native::ast::Constant;
 use crate::compiler::native::constant::Item;
@@ -30,37 +30,6 @@ impl Graph {
                 graph.note_kinds(at);
             }
         });
-    }
-
-    /// Replaces the loads before a `BUILD_TUPLE` at `index` by one tuple, if all are constants.
-    pub(super) fn fold_tuple(&mut self, at: BlockIndex, index: usize, consts: &mut Constants<'_>) {
-        let instrs = self.instrs_mut(at);
-        let Some(&build) = instrs.get(index) else {
-            return;
-        };
-        let count = build.arg as usize;
-        let Some(start) = index.checked_sub(count) else {
-            return;
-        };
-        let mut items = Vec::with_capacity(count);
-        for load in instrs.get(start..index).unwrap_or(&[]) {
-            if load.op != Op::LoadConst {
-                return;
-            }
-            match consts.items.get(load.arg as usize) {
-                Some(&Item::Value(value)) => items.push(value),
-                _ => return,
-            }
-        }
-        let tuple = consts.pool.tuple_constant(&items);
-        let tuple = consts.add(tuple);
-        for load in instrs.get_mut(start..index).unwrap_or(&mut []) {
-            load.clear();
-        }
-        if let Some(build) = instrs.get_mut(index) {
-            build.op = Op::LoadConst;
-            build.arg = tuple;
-        }
     }
 
     /// Drops the constants that no instruction loads; the first one always stays, since it may be
@@ -111,6 +80,38 @@ impl Graph {
                 }
             }
         });
+    }
+}
+
+impl Constants<'_> {
+    /// Replaces the loads before a `BUILD_TUPLE` at `index` by one tuple, if all are constants.
+    pub(super) fn fold_tuple_of_loads(&mut self, instrs: &mut [Instr], index: usize) {
+        let Some(&build) = instrs.get(index) else {
+            return;
+        };
+        let count = build.arg as usize;
+        let Some(start) = index.checked_sub(count) else {
+            return;
+        };
+        let mut items = Vec::with_capacity(count);
+        for load in instrs.get(start..index).unwrap_or(&[]) {
+            if load.op != Op::LoadConst {
+                return;
+            }
+            match self.items.get(load.arg as usize) {
+                Some(&Item::Value(value)) => items.push(value),
+                _ => return,
+            }
+        }
+        let tuple = self.pool.tuple_constant(&items);
+        let tuple = self.add(tuple);
+        for load in instrs.get_mut(start..index).unwrap_or(&mut []) {
+            load.clear();
+        }
+        if let Some(build) = instrs.get_mut(index) {
+            build.op = Op::LoadConst;
+            build.arg = tuple;
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! An exit without a line takes the line of the way into it, so each such exit is copied until it
 //! has one way in.
 
-use super::block::{BlockIndex, Graph};
+use super::block::{Block, BlockIndex, Graph};
 use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::{Instr, NONE};
 use crate::compiler::native::opcode::Kinds;
@@ -28,10 +28,24 @@ fn hand_down_line(instrs: &mut [Instr], first: usize) {
 impl Graph {
     /// Copies exits without lines and hands lines down.
     pub(super) fn resolve_line_numbers(&mut self) {
-        if self.blocks.iter().any(|block| block.kinds.lineless()) {
-            self.duplicate_exits_without_line();
-            self.propagate_line_numbers();
+        if !self.blocks.iter().any(|block| block.kinds.lineless()) {
+            return;
         }
+        // Which of the walks find something.
+        let (mut exits, mut shared_exits) = (false, false);
+        for at in 0..self.blocks.len() as BlockIndex {
+            if self.wants_line(at) {
+                exits = true;
+                shared_exits |= self[at].predecessors > 1;
+            }
+        }
+        if shared_exits {
+            self.duplicate_exits_without_line();
+        }
+        if exits {
+            self.hand_lines_to_exits();
+        }
+        self.propagate_line_numbers();
     }
 
     fn wants_line(&self, at: BlockIndex) -> bool {
@@ -74,6 +88,9 @@ impl Graph {
                 last.arg = copy;
             }
         });
+    }
+
+    fn hand_lines_to_exits(&mut self) {
         self.for_each(|graph, at| {
             let next = graph[at].next;
             if next == NONE || !graph.wants_line(next) {
@@ -102,12 +119,16 @@ impl Graph {
                     graph[at].kinds.remove(Kinds::LINELESS);
                 }
             }
+            let Block { next, kinds, .. } = graph[at];
+            let hands_down = next != NONE && graph.may_inherit_line(next);
+            if !hands_down && !kinds.jumps() {
+                return;
+            }
             let Some(last) = graph.last(at) else {
                 return;
             };
             let (op, loc, target) = (last.op, last.loc, last.arg);
-            let next = graph[at].next;
-            if next != NONE && !op.no_fallthrough() {
+            if hands_down && !op.no_fallthrough() {
                 graph.inherit_line(next, loc);
             }
             if op.is_jump() {
@@ -116,10 +137,13 @@ impl Graph {
         });
     }
 
-    fn inherit_line(&mut self, at: BlockIndex, loc: Loc) {
+    fn may_inherit_line(&self, at: BlockIndex) -> bool {
         let block = &self[at];
-        if block.predecessors == 1
-            && block.kinds.lineless()
+        block.predecessors == 1 && block.kinds.lineless()
+    }
+
+    fn inherit_line(&mut self, at: BlockIndex, loc: Loc) {
+        if self.may_inherit_line(at)
             && let Some(first) = self.instrs_mut(at).first_mut()
             && has_no_line(first)
         {

@@ -34,52 +34,52 @@ impl Graph {
         consts: &mut Constants<'_>,
         folds: bool,
     ) -> Pass<()> {
-        let mut index = 0;
-        let mut folded = false;
-        loop {
-            let rest = self.instrs(at).get(index..).unwrap_or(&[]);
-            let wanted = |instr: &Instr| instr.op.may_be_rewritten(folds);
-            let Some(found) = rest.iter().position(wanted) else {
-                break;
-            };
-            let Some(&instr) = rest.get(found) else {
-                break;
-            };
+        let instrs = self.instrs_mut(at);
+        let wanted = |instr: &Instr| instr.op.may_be_rewritten(folds);
+        let (mut index, mut kinds, mut folded) = (0, Kinds::NONE, false);
+        while let Some(found) = instrs
+            .get(index..)
+            .and_then(|rest| rest.iter().position(wanted))
+        {
             index += found;
-            if instr.op.is_jump() {
-                if !self.thread_jump(at, instr) {
-                    index += 1;
-                }
-                continue;
+            let Some([this, rest @ ..]) = instrs.get_mut(index..) else {
+                break;
+            };
+            let op = this.op;
+            if op.is_jump() {
+                break;
             }
-            let mut kinds = None;
-            let instrs = self.instrs_mut(at);
-            if let Some([this, next, ..]) = instrs.get_mut(index..)
+            let mut rewritten = false;
+            if let Some(next) = rest.first_mut()
+                && next.op.ends_pair()
                 && (rewrite_pair(this, next) || (folds && invert_test(this, next)))
             {
-                let mut made = Kinds::of(this.op, this.loc.line);
-                made.add(Kinds::of(next.op, next.loc.line));
-                kinds = Some(made);
+                rewritten = true;
+                kinds.add(Kinds::NOP);
+                kinds.add(Kinds::of(this.op, this.loc.line));
+                kinds.add(Kinds::of(next.op, next.loc.line));
             } else if folds {
                 consts.fold(instrs, index)?;
-            } else if instr.op == Op::BuildTuple {
-                self.fold_tuple(at, index, consts);
+            } else if op == Op::BuildTuple {
+                consts.fold_tuple_of_loads(instrs, index);
             }
-            if let Some(this) = self.instrs_mut(at).get_mut(index) {
+            if let Some(this) = instrs.get_mut(index) {
                 if this.op == Op::Swap && this.arg == 1 {
                     this.clear();
                 }
-                folded |= this.op != instr.op && kinds.is_none();
-            }
-            if let Some(mut kinds) = kinds {
-                kinds.add(Kinds::NOP);
-                self[at].kinds.add(kinds);
+                folded |= this.op != op && !rewritten;
             }
             index += 1;
         }
+        self[at].kinds.add(kinds);
         if folded {
             self.note_kinds(at);
         }
+        // A jump is the last one.
+        while let Some(&last) = self.last(at)
+            && last.op.is_jump()
+            && self.thread_jump(at, last)
+        {}
         Ok(())
     }
 

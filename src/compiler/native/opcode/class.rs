@@ -84,6 +84,14 @@ const REWRITES: &[Op] = &[
     Op::UnaryNot,
     Op::Swap,
 ];
+/// What such a rewrite of two instructions ends with.
+const PAIR_ENDS: &[Op] = &[
+    Op::UnpackSequence,
+    Op::StoreFast,
+    Op::PushNull,
+    Op::ToBool,
+    Op::UnaryNot,
+];
 /// What becomes a constant if its operands are some (3.14).
 const FOLDS: &[Op] = &[
     Op::BuildTuple,
@@ -122,6 +130,7 @@ const LINELESS: u32 = 1 << 17;
 /// Neither: some instruction has a handler.
 const HANDLED: u32 = 1 << 18;
 const CONST_USE: u32 = 1 << 19;
+const PAIR_END: u32 = 1 << 20;
 
 static CLASSES: [u32; 256] = {
     let table = mark([0; 256], &[Op::PopBlock], BLOCK_POP);
@@ -140,6 +149,7 @@ static CLASSES: [u32; 256] = {
     let table = mark(table, SWAPS, SWAP);
     let table = mark(table, &[Op::Nop], NOP);
     let table = mark(table, CONST_USES, CONST_USE);
+    let table = mark(table, PAIR_ENDS, PAIR_END);
     let table = mark(table, &[Op::PopTop], POP_TOP);
     mark(table, EVAL_BREAKS, EVAL_BREAK)
 };
@@ -338,6 +348,11 @@ impl Op {
     /// Whether it loads a constant, also a small integer.
     pub fn loads_value(self) -> bool {
         self.is_any(VALUE_LOAD)
+    }
+
+    /// Whether a rewrite of two instructions may end with it.
+    pub fn ends_pair(self) -> bool {
+        self.is_any(PAIR_END)
     }
 
     /// Whether it changes, or copies the constant, when one is loaded right before it.
