@@ -172,6 +172,20 @@ fn hash_of_text(text: &[u8]) -> u32 {
     (product as u64 ^ (product >> 64) as u64) as u32
 }
 
+/// The hash of constants in a row, most of which are names.
+fn hash_of_items(items: &[Constant]) -> u32 {
+    // The golden ratio's digits.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let hash = items.iter().fold(items.len() as u64, |hash, item| {
+        let word = match *item {
+            Constant::Str(text) => u64::from(text.0.get()),
+            other => hash_of(&other),
+        };
+        (hash.rotate_left(5) ^ word).wrapping_mul(FACTOR)
+    });
+    (hash >> 32) as u32
+}
+
 /// As `==`, without a call for short texts.
 fn is_same_text(one: &[u8], other: &[u8]) -> bool {
     if one.len() != other.len() {
@@ -353,7 +367,7 @@ impl Pool {
 
     /// Interns the elements of a tuple or frozenset.
     pub fn intern_tuple(&mut self, items: &[Constant]) -> TupleId {
-        let hash = hash_of(items) as u32;
+        let hash = hash_of_items(items);
         let is_same = |at| self.items_at(at) == items;
         if let Some(at) = self.tuple_table.find(hash, is_same) {
             return TupleId(number(at));

@@ -34,15 +34,16 @@ const OLDER: Ref = Ref {
 /// A block that is being run.
 #[derive(Debug, Default)]
 struct Run {
+    /// The references on the stack from the first one that an instruction of the block has touched on. What
+    /// is below is older. That there is enough of it was found by the computation of the depth.
     stack: Vec<Ref>,
     /// Whether what an instruction pushed must not be borrowed.
     escapes: Vec<bool>,
 }
 
 impl Run {
-    fn start(&mut self, depth: usize, instrs: usize) {
+    fn start(&mut self, instrs: usize) {
         self.stack.clear();
-        self.stack.resize(depth, OLDER);
         self.escapes.clear();
         self.escapes.resize(instrs, false);
     }
@@ -51,7 +52,6 @@ impl Run {
         self.stack.push(Ref { made_by, local });
     }
 
-    /// A broken stack was found by the computation of its depth.
     fn pop(&mut self) -> Ref {
         self.stack.pop().unwrap_or(OLDER)
     }
@@ -85,9 +85,9 @@ impl Run {
     }
 
     /// Runs one instruction. `None` for one without stack effect.
-    fn step(&mut self, at: u32, instr: Instr) -> Option<()> {
-        let arg = instr.arg;
-        match instr.op {
+    #[inline]
+    fn step(&mut self, at: u32, op: Op, arg: u32) -> Option<()> {
+        match op {
             Op::LoadFast => self.push(at, arg),
             Op::LoadFastAndClear => {
                 self.kill(arg);
@@ -109,11 +109,13 @@ impl Run {
             Op::DeleteFast => self.kill(arg),
 
             Op::Copy => {
-                let from = self.stack.len().checked_sub(arg as usize)?;
-                let copied = *self.stack.get(from)?;
-                self.stack.push(copied);
+                let from = self.stack.len().checked_sub(arg as usize);
+                let copied = from.and_then(|from| self.stack.get(from).copied());
+                self.stack.push(copied.unwrap_or(OLDER));
             }
             Op::Swap => {
+                let missing = (arg as usize).saturating_sub(self.stack.len());
+                self.stack.splice(..0, std::iter::repeat_n(OLDER, missing));
                 let top = self.stack.len().checked_sub(1)?;
                 let other = self.stack.len().checked_sub(arg as usize)?;
                 self.stack.swap(other, top);
@@ -129,7 +131,7 @@ impl Run {
             | Op::MatchMapping
             | Op::MatchSequence
             | Op::WithExceptStart => {
-                for _ in 0..instr.op.stack_effect(arg, false)? {
+                for _ in 0..op.stack_effect(arg, false)? {
                     // CPython gives the block's first instruction for the one that pushed it.
                     self.push(0, NONE);
                 }
@@ -143,7 +145,7 @@ impl Run {
             | Op::Reraise
             | Op::SetAdd
             | Op::SetUpdate => {
-                let effect = instr.op.stack_effect(arg, false)?;
+                let effect = op.stack_effect(arg, false)?;
                 self.pop_many(usize::try_from(-effect).ok()?);
             }
             Op::EndSend | Op::SetFunctionAttribute => {
@@ -196,20 +198,18 @@ impl Run {
         Some(())
     }
 
-    fn finish(&mut self, instrs: &mut [Instr]) {
+    /// Borrows what may be borrowed; the first load is the one at `first`.
+    fn finish(&mut self, instrs: &mut [Instr], first: usize) {
         for at in 0..self.stack.len() {
             if let Some(&left) = self.stack.get(at) {
                 self.escape(left);
             }
         }
-        for (instr, escapes) in instrs.iter_mut().zip(&self.escapes) {
-            if *escapes {
-                continue;
-            }
-            match instr.op {
-                Op::LoadFast => instr.op = Op::LoadFastBorrow,
-                Op::LoadFastLoadFast => instr.op = Op::LoadFastBorrowLoadFastBorrow,
-                _ => {}
+        for (instr, &escapes) in instrs.iter_mut().zip(&self.escapes).skip(first) {
+            if instr.op == Op::LoadFast && !escapes {
+                instr.op = Op::LoadFastBorrow;
+            } else if instr.op == Op::LoadFastLoadFast && !escapes {
+                instr.op = Op::LoadFastBorrowLoadFastBorrow;
             }
         }
     }
@@ -217,14 +217,6 @@ impl Run {
 
 fn is_borrowable(instr: &Instr) -> bool {
     matches!(instr.op, Op::LoadFast | Op::LoadFastLoadFast)
-}
-
-/// The depth behind instructions.
-fn depth_behind(instrs: &[Instr], mut depth: i64) -> Option<usize> {
-    for instr in instrs {
-        depth += instr.op.effect(instr.arg)?;
-    }
-    usize::try_from(depth).ok()
 }
 
 impl Graph {
@@ -237,7 +229,7 @@ impl Graph {
         let mut all = std::mem::take(&mut self.instrs);
         while let Some(at) = self.stack.pop() {
             let block = &self[at];
-            let (next, kinds, depth) = (block.next, block.kinds, block.start_depth.max(0));
+            let (next, kinds) = (block.next, block.kinds);
             let instrs = all.get_mut(block.range()).unwrap_or(&mut []);
             let targets = first_with_target(instrs, kinds);
             for instr in instrs.get(targets..).unwrap_or(&[]) {
@@ -248,17 +240,15 @@ impl Graph {
             if !instrs.is_empty() && falls_through(instrs) {
                 self.visit_once(next);
             }
-            // What is before the first load only moves the depth.
+            // What is before the first load only makes references that are not borrowed.
             if kinds.fast_locals()
                 && let Some(first) = instrs.iter().position(is_borrowable)
             {
-                let before = instrs.get(..first).unwrap_or(&[]);
-                let depth = depth_behind(before, depth).ok_or_else(unknown)?;
-                run.start(depth, instrs.len());
-                for (at, &instr) in instrs.iter().enumerate().skip(first) {
-                    run.step(at as u32, instr).ok_or_else(unknown)?;
+                run.start(instrs.len());
+                for (instr, at) in instrs.iter().zip(0..).skip(first) {
+                    run.step(at, instr.op, instr.arg).ok_or_else(unknown)?;
                 }
-                run.finish(instrs);
+                run.finish(instrs, first);
             }
         }
         self.instrs = all;

@@ -46,6 +46,9 @@ impl Graph {
             *first = 0;
         }
         self.for_each(|graph, at| {
+            if !graph[at].kinds.value_loads() {
+                return;
+            }
             for instr in graph.instrs(at) {
                 if instr.op.has_const()
                     && let Some(used) = new_index.get_mut(instr.arg as usize)
@@ -72,6 +75,9 @@ impl Graph {
         }
         consts.truncate(kept as usize);
         self.for_each(|graph, at| {
+            if !graph[at].kinds.value_loads() {
+                return;
+            }
             for instr in graph.instrs_mut(at) {
                 if instr.op.has_const()
                     && let Some(&index) = new_index.get(instr.arg as usize)

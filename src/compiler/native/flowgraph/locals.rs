@@ -63,6 +63,10 @@ impl Graph {
         let block = &self[at];
         let mut mask = block.unsafe_locals;
         let (range, next, kinds) = (block.range(), block.next, block.kinds);
+        if mask == 0 && !kinds.unbinding() {
+            // All are bound and stay so.
+            return;
+        }
         if kinds.handled() {
             mask = self.scan_handled(range, mask);
         } else if kinds.local_states() {
