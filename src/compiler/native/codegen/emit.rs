@@ -41,7 +41,17 @@ impl Compiler<'_> {
         {
             return self.unit.consts.add(Item::Object(self.heap.nan(bits)));
         }
-        let value = Heap::canonical(value, self.pool);
+        match value {
+            Constant::Str(text) => self.string_number(text, origin),
+            value => {
+                let value = Heap::canonical(value, self.pool);
+                self.constant_number(value, origin)
+            }
+        }
+    }
+
+    /// The number of a constant in its canonical form.
+    pub(super) fn constant_number(&mut self, value: Constant, origin: Origin) -> u32 {
         let item = Item::Value(value);
         if let Some(at) = self.unit.consts.find(item) {
             return at;

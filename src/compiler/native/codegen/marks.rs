@@ -9,7 +9,8 @@ use std::cell::Cell;
 
 use super::Compiler;
 use super::indexed::Indexed;
-use crate::compiler::native::ast::Sym;
+use crate::compiler::native::ast::{Constant, Sym};
+use crate::compiler::native::constant::{Item, Origin};
 use crate::compiler::native::symtable::{BlockId, Flags, Scope};
 
 /// The number of a name that has to be looked up.
@@ -29,6 +30,8 @@ pub(super) struct Mark {
     name: u32,
     /// The number of the fast local.
     local: u32,
+    /// The number in `co_consts`, as a string.
+    constant: u32,
     /// How the code object's block uses and reaches it.
     symbol: Option<(Flags, Scope)>,
     /// The same of the module, whatever the code object is.
@@ -47,15 +50,18 @@ impl Marks {
     }
 
     /// The mark of a name in the code object `unit`, to be put back when it was changed.
+    #[inline]
     fn of(&self, name: Sym, unit: u32) -> Option<(&Cell<Mark>, Mark)> {
         let cell = self.0.get(name.index())?;
         let mark = cell.get();
         if mark.unit == unit {
             return Some((cell, mark));
         }
+        let list = if mark.unit < unit { NEW } else { UNKNOWN };
         let fresh = Mark {
             unit,
-            name: if mark.unit < unit { NEW } else { UNKNOWN },
+            name: list,
+            constant: list,
             // Parameters are in the list from the beginning.
             local: UNKNOWN,
             symbol: None,
@@ -66,6 +72,7 @@ impl Marks {
 }
 
 /// The number of a name in a list, of which it is known as `known`.
+#[inline]
 fn number_in(list: &mut Indexed<Sym>, name: Sym, known: u32) -> u32 {
     match known {
         UNKNOWN => list.add(name),
@@ -75,6 +82,28 @@ fn number_in(list: &mut Indexed<Sym>, name: Sym, known: u32) -> u32 {
 }
 
 impl Compiler<'_> {
+    /// The number of a string in `co_consts`, where it is added if it is new.
+    pub(super) fn string_number(&mut self, text: Sym, origin: Origin) -> u32 {
+        let value = Constant::Str(text);
+        let unit = &mut *self.unit;
+        let Some((cell, mut mark)) = self.marks.of(text, unit.serial) else {
+            return self.constant_number(value, origin);
+        };
+        if mark.constant < NEW {
+            return mark.constant;
+        }
+        let known = match mark.constant {
+            NEW => None,
+            _ => unit.consts.find(Item::Value(value)),
+        };
+        mark.constant = known.unwrap_or_else(|| {
+            self.heap.constant(value, origin, self.pool);
+            unit.consts.push(Item::Value(value))
+        });
+        cell.set(mark);
+        mark.constant
+    }
+
     /// The number of a mangled name in `co_names`.
     pub(super) fn name_number(&mut self, name: Sym) -> u32 {
         let unit = &mut *self.unit;
