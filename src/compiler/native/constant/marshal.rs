@@ -161,7 +161,17 @@ impl Writer<'_> {
         }
     }
 
+    #[inline]
     fn object(&mut self, id: ObjectId) -> Pass<()> {
+        // What has a number was written and has several owners.
+        if let Some(&number) = self.numbers.get(id.index())
+            && number != UNSEEN
+            && self.depth < MAX_DEPTH
+        {
+            let [one, two, three, four] = number.to_le_bytes();
+            self.out.extend_from_slice(&[b'r', one, two, three, four]);
+            return Ok(());
+        }
         self.shared_object(id, false)
     }
 

@@ -102,7 +102,7 @@ impl Block {
 }
 
 /// A longer block does not move when it grows: what is behind it does.
-const LONG: u32 = 1 << 12;
+const LONG: u32 = 1 << 16;
 
 /// A slot that nothing was in yet.
 fn free_slot() -> Instr {
