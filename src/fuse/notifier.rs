@@ -55,9 +55,7 @@ impl Notifier {
             }
         }
     }
-}
 
-impl Notifier {
     /// Gives the kernel the whole content of a file that it knows. It may wait for who reads the
     /// same file now. False if this kernel takes none.
     pub(super) fn give(&self, number: u64, content: &[u8]) -> bool {

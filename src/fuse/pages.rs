@@ -21,9 +21,6 @@ pub(super) struct Pages {
 }
 
 impl Pages {
-    /// What is larger is read in several requests anyway, and few are (in bytes).
-    const LARGEST: u64 = 128 * 1024;
-
     /// By way of a notifier. The mount must have more than one thread that answers.
     pub fn new(notifier: Notifier) -> Pages {
         Pages {
@@ -33,7 +30,8 @@ impl Pages {
         }
     }
 
-    /// Gives the kernel the content of a pyc that is about to be read, if it has none of it.
+    /// Gives the kernel the content of a pyc that is about to be read, if it has none of it. What takes several requests, as
+    /// few do, is left to them.
     pub fn give(&self, operations: &Operations, number: u64) {
         if !self.taken.load(Relaxed) {
             return;
@@ -41,7 +39,7 @@ impl Pages {
         let Some(_alone) = self.giving.try_lock() else {
             return;
         };
-        if let Some(content) = operations.unread_pyc(number, Pages::LARGEST)
+        if let Some(content) = operations.unread_pyc(number)
             && !self.notifier.give(number, &content)
         {
             self.taken.store(false, Relaxed);

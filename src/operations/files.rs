@@ -23,6 +23,9 @@ pub struct Opened {
     pub direct: bool,
 }
 
+/// So many bytes of a file the kernel asks for at once.
+const ONE_REQUEST: u64 = 128 * 1024;
+
 /// The bytes of the pyc that was read last, where the kernel asks by inode.
 #[derive(Default)]
 pub(super) struct LastPyc {
@@ -124,9 +127,9 @@ impl Operations {
         }
     }
 
-    /// The whole content of a pyc of at most `largest` bytes, if the kernel was given none of it
-    /// before. It counts as given then.
-    pub fn unread_pyc(&self, number: u64, largest: u64) -> Option<Arc<Vec<u8>>> {
+    /// The whole content of a pyc that one request takes, if the kernel was given none of it before.
+    /// It counts as given then.
+    pub fn unread_pyc(&self, number: u64) -> Option<Arc<Vec<u8>>> {
         let inode = self.inode(number).ok()?;
         let Body::Pyc(pyc) = &inode.body else {
             return None;
@@ -135,7 +138,7 @@ impl Operations {
             return None;
         }
         let pyc = pyc.read().clone();
-        if pyc.size? > largest {
+        if pyc.size? > ONE_REQUEST {
             return None;
         }
         inode.note_pages();
@@ -168,8 +171,7 @@ impl Operations {
         }
         let bytes = Arc::new(self.synthesis.bytes(pyc).ok_or_else(Error::stale)?);
         // One that one request takes whole is not asked for again: the kernel keeps its pages.
-        const ONE_REQUEST: usize = 128 * 1024;
-        if bytes.len() > ONE_REQUEST {
+        if bytes.len() as u64 > ONE_REQUEST {
             *self.last_pyc.held.lock() = Some((number, Arc::clone(&bytes)));
         }
         Ok(bytes)

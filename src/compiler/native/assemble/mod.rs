@@ -76,12 +76,6 @@ fn units_of(instr: &Instr, opcodes: &OpcodeTable) -> u32 {
     extended_args(instr.arg) + 1 + u32::from(opcodes.row(instr.op).caches)
 }
 
-/// The `NOT_TAKEN` behind a block's jump.
-fn not_taken(graph: &Graph, at: BlockIndex) -> Option<Instr> {
-    let jump = graph.last(at).filter(|_| graph[at].not_taken)?;
-    Some(Instr::new(Op::NotTaken, 0, jump.loc))
-}
-
 /// A jump at the end of a block.
 #[derive(Clone, Copy, Debug)]
 struct Jump {
@@ -230,7 +224,7 @@ fn write(
             lines.end_row();
         }
         let next = graph[at].next;
-        if let Some(instr) = not_taken(graph, at) {
+        if let Some(instr) = graph.not_taken(at) {
             *code.get_mut(end)? = [opcodes.row(instr.op).number?, 0];
             end += 1;
             lines.add(instr.loc, 1, || place_from(graph, next, 0));

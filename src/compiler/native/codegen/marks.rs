@@ -9,6 +9,7 @@ use std::cell::Cell;
 
 use super::Compiler;
 use super::indexed::Indexed;
+use super::unit::Unit;
 use crate::compiler::native::ast::{Constant, Sym};
 use crate::compiler::native::constant::{Item, Origin};
 use crate::compiler::native::symtable::{BlockId, Flags, Scope};
@@ -106,30 +107,34 @@ impl Compiler<'_> {
 
     /// The number of a mangled name in `co_names`.
     pub(super) fn name_number(&mut self, name: Sym) -> u32 {
-        let unit = &mut *self.unit;
-        let Some((cell, mut mark)) = self.marks.of(name, unit.serial) else {
-            return unit.names.add(name);
-        };
-        let known = mark.name;
-        mark.name = number_in(&mut unit.names, name, known);
-        if mark.name != known {
-            cell.set(mark);
-        }
-        mark.name
+        self.number_of(name, |mark| &mut mark.name, |unit| &mut unit.names)
     }
 
     /// The number of a fast local, by its mangled name.
     pub(super) fn local_number(&mut self, name: Sym) -> u32 {
+        self.number_of(name, |mark| &mut mark.local, |unit| &mut unit.varnames)
+    }
+
+    /// The number of a name in a list of the code object, which its mark keeps.
+    #[inline]
+    fn number_of(
+        &mut self,
+        name: Sym,
+        kept: impl FnOnce(&mut Mark) -> &mut u32,
+        list: impl FnOnce(&mut Unit) -> &mut Indexed<Sym>,
+    ) -> u32 {
         let unit = &mut *self.unit;
         let Some((cell, mut mark)) = self.marks.of(name, unit.serial) else {
-            return unit.varnames.add(name);
+            return list(unit).add(name);
         };
-        let known = mark.local;
-        mark.local = number_in(&mut unit.varnames, name, known);
-        if mark.local != known {
+        let kept = kept(&mut mark);
+        let known = *kept;
+        let number = number_in(list(unit), name, known);
+        *kept = number;
+        if number != known {
             cell.set(mark);
         }
-        mark.local
+        number
     }
 
     /// Flags and scope of a mangled name in the current block.
@@ -139,30 +144,33 @@ impl Compiler<'_> {
         {
             return changed;
         }
-        let look_up = || self.look_up(self.unit.block, name);
-        let Some((cell, mut mark)) = self.marks.of(name, self.unit.serial) else {
-            return look_up();
-        };
-        mark.symbol.unwrap_or_else(|| {
-            let symbol = look_up();
-            mark.symbol = Some(symbol);
-            cell.set(mark);
-            symbol
-        })
+        self.marked_symbol(name, self.unit.block, |mark| &mut mark.symbol)
     }
 
     /// Flags and scope of a name in the module, as the program has it.
     pub(super) fn own_module_symbol(&self, name: Sym) -> (Flags, Scope) {
-        let look_up = || self.look_up(BlockId::MODULE, name);
+        self.marked_symbol(name, BlockId::MODULE, |mark| &mut mark.module)
+    }
+
+    /// Flags and scope of a name in a block, which its mark keeps.
+    #[inline]
+    fn marked_symbol(
+        &self,
+        name: Sym,
+        block: BlockId,
+        kept: impl FnOnce(&mut Mark) -> &mut Option<(Flags, Scope)>,
+    ) -> (Flags, Scope) {
         let Some((cell, mut mark)) = self.marks.of(name, self.unit.serial) else {
-            return look_up();
+            return self.look_up(block, name);
         };
-        mark.module.unwrap_or_else(|| {
-            let symbol = look_up();
-            mark.module = Some(symbol);
-            cell.set(mark);
-            symbol
-        })
+        let kept = kept(&mut mark);
+        if let Some(symbol) = *kept {
+            return symbol;
+        }
+        let symbol = self.look_up(block, name);
+        *kept = Some(symbol);
+        cell.set(mark);
+        symbol
     }
 
     fn look_up(&self, block: BlockId, name: Sym) -> (Flags, Scope) {

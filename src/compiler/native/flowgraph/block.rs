@@ -109,6 +109,15 @@ fn free_slot() -> Instr {
     Instr::new(Op::Nop, 0, Loc::NONE)
 }
 
+/// The kinds of instructions in a row; whether they have handlers is not told.
+fn kinds_of(instrs: &[Instr]) -> Kinds {
+    let mut kinds = Kinds::NONE;
+    for instr in instrs {
+        kinds.add(Kinds::of(instr.op, instr.loc.line));
+    }
+    kinds
+}
+
 /// Whether control goes on behind instructions in a row.
 pub(super) fn falls_through(instrs: &[Instr]) -> bool {
     !instrs.last().is_some_and(|last| last.op.no_fallthrough())
@@ -189,19 +198,7 @@ impl Graph {
     pub(super) fn new_block(&mut self, instrs: &[Instr]) -> BlockIndex {
         let start = self.instrs.len() as u32;
         self.instrs.extend_from_slice(instrs);
-        let length = instrs.len() as u32;
-        let mut kinds = Kinds::NONE;
-        for instr in instrs {
-            kinds.add(Kinds::of(instr.op, instr.loc.line));
-        }
-        self.blocks.push(Block {
-            start,
-            length,
-            room: length,
-            kinds,
-            ..Block::EMPTY
-        });
-        self.blocks.len() as BlockIndex - 1
+        self.add_block(start, instrs.len() as u32, kinds_of(instrs))
     }
 
     /// Adds a block with the instructions of another one.
@@ -212,6 +209,11 @@ impl Graph {
         if copied.end <= self.instrs.len() {
             self.instrs.extend_from_within(copied);
         }
+        self.add_block(start, length, kinds)
+    }
+
+    /// Adds a block for instructions that are there.
+    fn add_block(&mut self, start: u32, length: u32, kinds: Kinds) -> BlockIndex {
         self.blocks.push(Block {
             start,
             length,
@@ -252,21 +254,31 @@ impl Graph {
         self.instrs.get_mut(range).unwrap_or(&mut [])
     }
 
+    /// Where the last instruction of a block is.
+    #[inline]
+    fn last_index(&self, at: BlockIndex) -> Option<usize> {
+        let block = &self[at];
+        let last = block.length.checked_sub(1)?;
+        Some((block.start + last) as usize)
+    }
+
     /// The last instruction of a block.
     #[inline]
     pub fn last(&self, at: BlockIndex) -> Option<&Instr> {
-        let block = &self[at];
-        let last = block.length.checked_sub(1)?;
-        self.instrs.get((block.start + last) as usize)
+        self.instrs.get(self.last_index(at)?)
     }
 
     /// The last instruction of a block.
     #[inline]
     pub fn last_mut(&mut self, at: BlockIndex) -> Option<&mut Instr> {
-        let block = &self[at];
-        let last = block.length.checked_sub(1)?;
-        let last = (block.start + last) as usize;
+        let last = self.last_index(at)?;
         self.instrs.get_mut(last)
+    }
+
+    /// The `NOT_TAKEN` behind a block's jump, if there is one.
+    pub fn not_taken(&self, at: BlockIndex) -> Option<Instr> {
+        let jump = self.last(at).filter(|_| self[at].not_taken)?;
+        Some(Instr::new(Op::NotTaken, 0, jump.loc))
     }
 
     /// Whether control goes on to the next block.
@@ -331,9 +343,7 @@ impl Graph {
         let end = block.range().end;
         let here = (block.start as usize + index).min(end);
         block.length += instrs.len() as u32;
-        for instr in instrs {
-            block.kinds.add(Kinds::of(instr.op, instr.loc.line));
-        }
+        block.kinds.add(kinds_of(instrs));
         if let Some(moved) = self.instrs.get_mut(here..end + instrs.len()) {
             moved.copy_within(..end - here, instrs.len());
             for (slot, &instr) in moved.iter_mut().zip(instrs) {
@@ -402,10 +412,7 @@ impl Graph {
 
     /// Notes anew what instructions a block has.
     pub(super) fn note_kinds(&mut self, at: BlockIndex) {
-        let mut kinds = Kinds::NONE;
-        for instr in self.instrs(at) {
-            kinds.add(Kinds::of(instr.op, instr.loc.line));
-        }
+        let kinds = kinds_of(self.instrs(at));
         self[at].kinds.replace(kinds);
     }
 }

@@ -83,11 +83,7 @@ impl Graph {
 
     /// Notes a way into a block, and visits it.
     fn enter(&mut self, at: BlockIndex) {
-        let block = &mut self[at];
-        block.predecessors += 1;
-        if !block.visited {
-            block.visited = true;
-            self.stack.push(at);
-        }
+        self[at].predecessors += 1;
+        self.visit_once(at);
     }
 }

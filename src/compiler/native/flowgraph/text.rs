@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::block::{Block, BlockIndex, Graph, first_with_target};
-use crate::compiler::native::error::Loc;
 use crate::compiler::native::instruction::{Handler, Instr, NONE, Sequence};
-use crate::compiler::native::opcode::{Kinds, Op};
+use crate::compiler::native::opcode::Kinds;
 
 /// A sequence that is being cut into blocks.
 struct Cut<'a> {
@@ -131,10 +130,7 @@ impl Graph {
                 };
                 sequence.instrs.push(Instr::new(instr.op, arg, instr.loc));
             }
-            if self[at].not_taken {
-                let loc = self.last(at).map_or(Loc::NONE, |jump| jump.loc);
-                sequence.push(Op::NotTaken, 0, loc);
-            }
+            sequence.instrs.extend(self.not_taken(at));
         }
         sequence
     }
