@@ -226,18 +226,23 @@ fn the_sweep_adopts_orphans_and_removes_what_is_no_blob() {
     fill(&store, 0..50, 700);
     drop(store);
     let store = open(dir.path());
-    fill(&store, 50..100, 700);
+    // What will vanish has another size than what will come: the sums agree when all is swept, and
+    // not when as many of the ones as of the others are left.
+    fill(&store, 50..60, 1000);
+    fill(&store, 60..100, 700);
 
-    // Blobs of another process, one cut short: from the beginning, for a sweep may come any time.
+    // Blobs of another process, one cut short, each whole at once: a sweep may come any time.
     let short = blob_file(dir.path(), 0);
+    File::options()
+        .write(true)
+        .open(blob_file(away.path(), 0))
+        .unwrap()
+        .set_len(10)
+        .unwrap();
     for number in 0..50 {
         let to = blob_file(dir.path(), number);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let mut blob = fs::read(blob_file(away.path(), number)).unwrap();
-        if to == short {
-            blob.truncate(10);
-        }
-        fs::write(to, blob).unwrap();
+        fs::rename(blob_file(away.path(), number), to).unwrap();
     }
     // Blobs that vanish, files that are none.
     for number in 50..60 {
