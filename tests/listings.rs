@@ -373,3 +373,98 @@ fn a_directory_that_was_replaced_after_it_was_used_shows_the_new_one() {
         assert!(!place.join("moved").exists(), "{mode}");
     }
 }
+
+/// Where directories are opened by asking: the kernel keeps a listing, and each open says whether it still is right.
+#[test]
+fn a_listing_is_kept_until_its_directory_changes_and_no_longer() {
+    let Some((target, _)) = newest() else { return };
+    for mode in ["strict", "ttl"] {
+        let Some(mounted) = mounted(mode, target) else {
+            continue;
+        };
+        let (source, place) = (mounted.source(), mounted.mount_point());
+        let names = |directory: &Path| -> BTreeSet<std::ffi::OsString> {
+            let entries = fs::read_dir(directory).unwrap();
+            entries.map(|entry| entry.unwrap().file_name()).collect()
+        };
+        let expected = || {
+            let mut names = names(source);
+            names.insert("__pycache__".into());
+            names
+        };
+        let settle = || std::thread::sleep(Duration::from_millis(2100));
+        settle();
+        assert_eq!(names(place), expected(), "{mode}");
+        let before = mounted.count("/requests/readdir");
+        for _ in 0..5 {
+            assert_eq!(names(place), expected(), "{mode}");
+        }
+        let after = mounted.count("/requests/readdir");
+        assert_eq!(after, before, "{mode}: listings that were requests");
+
+        // Somebody is half-way through the old listing, and goes on later.
+        let mut slow = fs::read_dir(place).unwrap();
+        slow.next().unwrap().unwrap();
+        let old = fs::metadata(source).unwrap().modified().unwrap();
+        for round in 0..60 {
+            let name = source.join(format!("new{round}.py"));
+            match round % 3 {
+                0 => fs::write(name, "").unwrap(),
+                1 => fs::rename(source.join(format!("new{}.py", round - 1)), name).unwrap(),
+                _ => fs::remove_file(source.join(format!("new{}.py", round - 1))).unwrap(),
+            }
+            // The time of the content alone does not tell the versions apart.
+            File::open(source).unwrap().set_modified(old).unwrap();
+            if round % 30 == 29 {
+                settle();
+                assert_eq!(names(place), expected(), "{mode}, settled");
+                slow.by_ref().take(20).for_each(|entry| {
+                    entry.unwrap();
+                });
+            }
+            assert_eq!(names(place), expected(), "{mode}, round {round}");
+        }
+        slow.for_each(|entry| {
+            entry.unwrap();
+        });
+        settle();
+        for _ in 0..2 {
+            assert_eq!(names(place), expected(), "{mode}, at last");
+        }
+    }
+}
+
+/// In `strict`, a directory that was just used is looked for at its place in one step, in which symlinks on the way are
+/// followed: one that leads to another directory is no place of the old one.
+#[test]
+fn a_directory_behind_a_symlink_that_took_the_place_of_another_is_the_one_it_leads_to() {
+    let Some((target, _)) = newest() else { return };
+    let Some(mounted) = mounted("strict", target) else {
+        return;
+    };
+    let (source, place) = (mounted.source(), mounted.mount_point());
+    mounted.write("a/b/m.py", "value = 1\n");
+    mounted.write("c/b/m.py", "value = 'other'\n");
+    let reads = |expected: &str| {
+        let module = fs::read_to_string(place.join("a/b/m.py")).unwrap();
+        assert_eq!(module, expected);
+        let listed = fs::read_dir(place.join("a/b/__pycache__")).unwrap().count();
+        let code = place.join(format!("a/b/__pycache__/m.{}.pyc", target.cache_tag()));
+        assert_eq!(
+            fs::metadata(code).unwrap().mtime(),
+            fs::metadata(source.join("a/b/m.py")).unwrap().mtime()
+        );
+        assert_eq!(listed, 1);
+    };
+    for _ in 0..20 {
+        reads("value = 1\n");
+        fs::rename(source.join("a"), source.join("moved")).unwrap();
+        std::os::unix::fs::symlink("c", source.join("a")).unwrap();
+        reads("value = 'other'\n");
+        fs::remove_file(source.join("a")).unwrap();
+        std::os::unix::fs::symlink("moved", source.join("a")).unwrap();
+        reads("value = 1\n");
+        fs::remove_file(source.join("a")).unwrap();
+        fs::rename(source.join("moved"), source.join("a")).unwrap();
+    }
+}

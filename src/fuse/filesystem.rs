@@ -275,7 +275,12 @@ impl Filesystem for Adapter {
         self.handle(Operation::Opendir, request, || {
             let opened = self.operations.open_directory(inode.0);
             self.proximity.answer(|| match opened {
-                Ok(handle) => reply.opened(FileHandle(handle), FopenFlags::empty()),
+                Ok(opened) => {
+                    let mut flags = FopenFlags::empty();
+                    flags.set(FopenFlags::FOPEN_CACHE_DIR, opened.may_cache);
+                    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
+                    reply.opened(FileHandle(opened.handle), flags);
+                }
                 Err(error) => reply.error(errno(&error)),
             });
         });

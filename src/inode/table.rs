@@ -36,7 +36,8 @@ pub struct Real {
     pub covered: bool,
     /// Where it was last found; `None` for the root only.
     pub place: Option<Place>,
-    /// The version that was last opened: its pages may be kept when it is opened again.
+    /// The version that was last opened, of a directory: listed for the kernel to keep. Its pages
+    /// may be kept when it is opened again.
     pub opened: Option<Box<Attr>>,
     /// Of a directory: whether it holds sources, for these attributes of it.
     pub sources: Option<(Box<Attr>, bool)>,

@@ -133,12 +133,18 @@ impl Operations {
         if let Some(attr) = self.pinned.stat(inode.number) {
             return attr;
         }
+        let known = inode.real().ok_or_else(Error::stale)?.lock().identity;
+        if let Some(path) = inode.path().filter(|path| !path.is_empty())
+            && let Some(attr) = self.root.look_at(&path)
+            && attr.identity == known
+        {
+            return Ok(attr);
+        }
         let root = self.root.current();
         let Some((dir, name)) = self.place(&root, inode)? else {
             return Attr::of_fd(&*root);
         };
         let attr = dir.stat(&name).map_err(|_| Error::stale())?;
-        let known = inode.real().ok_or_else(Error::stale)?.lock().identity;
         if attr.identity == known {
             Ok(attr)
         } else {

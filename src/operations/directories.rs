@@ -142,6 +142,18 @@ impl LastListed {
     }
 }
 
+/// A directory that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenedDirectory {
+    /// The handle for reading its entries.
+    pub handle: u64,
+    /// Whether the kernel may keep the entries: it was changed so long ago that another change is
+    /// certain to show in its times, which the kernel compares.
+    pub may_cache: bool,
+    /// Whether what the kernel has of them is still what there is.
+    pub keep_cache: bool,
+}
+
 /// A part of a listing.
 pub struct Part {
     /// The whole listing.
@@ -201,19 +213,32 @@ impl Operations {
     }
 
     /// Opens a directory for listing.
-    pub fn open_directory(&self, number: u64) -> Result<u64, Error> {
+    pub fn open_directory(&self, number: u64) -> Result<OpenedDirectory, Error> {
         let inode = self.inode(number)?;
-        let root = self.root.current();
-        let (opened, _) = match &inode.body {
-            Body::Real(_) => self.directory(&root, &inode)?,
-            Body::CacheDirectory(of) => self.directory(&root, of)?,
+        let now = tree::Time::now();
+        let (opened, of_source) = match &inode.body {
+            Body::Real(_) => (self.directory_now(&inode)?.1, true),
+            Body::CacheDirectory(of) => (self.directory_now(of)?.1, false),
             Body::Pyc(_) => return Err(Error::new("open directory", Errno::NOTDIR)),
         };
+        // What a `__pycache__` lists depends on the versions in use, too.
+        let may_cache = of_source && !opened.attr().is_recent(now);
+        let keep_cache = may_cache
+            && inode.real().is_some_and(|real| {
+                let real = real.lock();
+                let listed = real.opened.as_ref();
+                listed.is_some_and(|listed| listed.same_version(opened.attr()))
+            });
         let directory = OpenDirectory {
             opened: Some(opened),
+            may_cache,
             listing: None,
         };
-        Ok(self.handles.add(Handle::Directory(Mutex::new(directory))))
+        Ok(OpenedDirectory {
+            handle: self.handles.add(Handle::Directory(Mutex::new(directory))),
+            may_cache,
+            keep_cache,
+        })
     }
 
     /// The entries of an open directory. They are read anew when `rewind` is set (offset 0), else
@@ -226,14 +251,20 @@ impl Operations {
         let Handle::Directory(held) = handle.as_ref() else {
             return Err(Error::new("list", Errno::NOTDIR));
         };
-        let opened = {
+        let (opened, may_cache) = {
             let mut held = held.lock();
             if let Some(listing) = held.listing.as_ref().filter(|_| !rewind) {
                 return Ok(Arc::clone(listing));
             }
-            held.opened.take()
+            (held.opened.take(), held.may_cache)
         };
+        // Before it is read: a change meanwhile makes it another version.
+        let version = opened.as_ref().map(|opened| *opened.attr());
         let listing = self.list(number, opened)?;
+        if may_cache && let Some(real) = self.inode(number)?.real() {
+            // One that is read again with the same handle is of a version that nobody has looked at.
+            real.lock().opened = version.map(Box::new);
+        }
         held.lock().listing = Some(Arc::clone(&listing));
         Ok(listing)
     }

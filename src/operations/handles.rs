@@ -25,6 +25,8 @@ pub(super) enum Handle {
 pub(super) struct OpenDirectory {
     /// The real one, until it is listed first.
     pub opened: Option<Dir>,
+    /// Whether the kernel keeps what it is given.
+    pub may_cache: bool,
     /// The entries as they were when reading began.
     pub listing: Option<Arc<Listing>>,
 }

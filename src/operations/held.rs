@@ -1,14 +1,15 @@
 //! Directories of the source that were used last, held open: who walks a tree asks several times
 //! for each, and a walk to it costs more than what is asked.
 //!
-//! Invariant: only directories whose names events cover, on the source's own filesystem. What is
-//! held is the very directory that the inode stands for, wherever it is moved to; when its name
-//! changes, an event has the kernel ask for the name again, as for all names that it keeps.
+//! Invariant: only directories on the source's own filesystem. What is held is the very directory
+//! that the inode stands for, wherever it is moved to. Where events cover its names, the kernel is
+//! told to ask for its name again when that changes, as for all names that it keeps; where there
+//! are no events, the directory must be found at its place at each use.
 
 use hashlink::LruCache;
 use parking_lot::Mutex;
 
-use crate::tree::{Dir, Identity};
+use crate::tree::{Attr, Dir, Identity};
 
 /// The directories at hand, by inode number.
 pub(super) struct Held {
@@ -37,6 +38,23 @@ impl Held {
         let held = self.directories.lock().get(&number).cloned()?;
         let dir = held.now().ok()?;
         (dir.attr().identity == *identity && dir.attr().nlink > 0).then_some(dir)
+    }
+
+    /// The directory with the attributes that were found at its place now, if it is at hand and was
+    /// found there.
+    pub fn get_at_place(
+        &self,
+        number: u64,
+        identity: &Identity,
+        look: impl FnOnce() -> Option<Attr>,
+    ) -> Option<Dir> {
+        let held = self.directories.lock().get(&number).cloned()?;
+        let known = held.attr();
+        if known.identity != *identity {
+            return None;
+        }
+        let now = look()?;
+        (now.identity == known.identity && now.mount == known.mount).then(|| held.with(now))
     }
 
     /// Lets all go.

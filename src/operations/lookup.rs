@@ -101,8 +101,7 @@ impl Operations {
     }
 
     fn look_in_directory(&self, parent: &Arc<Inode>, name: &OsStr) -> Result<Looked, Error> {
-        let root = self.root.current();
-        let (dir, path, covered) = self.covered_directory(&root, parent)?;
+        let (root, dir, path, covered) = self.directory_now(parent)?;
         if name == CACHE_DIRECTORY {
             return self.look_up_cache_directory(parent, &dir, covered);
         }
@@ -215,8 +214,7 @@ impl Operations {
         if (self.workers)(asker) {
             return Err(absent("serve a compiler's own process"));
         }
-        let root = self.root.current();
-        let (dir, path, covered) = self.covered_directory(&root, of)?;
+        let (root, dir, path, covered) = self.directory_now(of)?;
         let ask = Ask {
             root,
             dir,

@@ -24,7 +24,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub use attributes::Attributes;
-pub use directories::{Listed, Listing, Part};
+pub use directories::{Listed, Listing, OpenedDirectory, Part};
 pub use files::Opened;
 pub use invalidate::{Effect, Kernel, View, first, rest};
 pub use lookup::{Found, Looked};

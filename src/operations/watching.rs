@@ -105,6 +105,30 @@ impl Operations {
         Ok((dir, path, covered))
     }
 
+    /// The real directory behind an inode as it is now, with the root it lies beneath, its path
+    /// and whether events cover the names in it.
+    pub(super) fn directory_now(
+        &self,
+        inode: &Inode,
+    ) -> Result<(Arc<RootDir>, Dir, std::ffi::OsString, bool), Error> {
+        if self.events.is_none()
+            && let Some((dir, path)) = self.directory_at_place(inode)
+        {
+            return Ok((self.root.held(), dir, path, false));
+        }
+        let root = self.root.current();
+        let (dir, path, covered) = self.covered_directory(&root, inode)?;
+        Ok((root, dir, path, covered))
+    }
+
+    fn directory_at_place(&self, inode: &Inode) -> Option<(Dir, std::ffi::OsString)> {
+        let identity = inode.real()?.lock().identity;
+        let path = inode.path()?;
+        let look = || self.root.look_at(&path);
+        let dir = self.held.get_at_place(inode.number, &identity, look)?;
+        Some((dir, path))
+    }
+
     fn held_directory(&self, inode: &Inode) -> Option<(Dir, std::ffi::OsString)> {
         let identity = inode.real()?.lock().identity;
         let dir = self.held.get(inode.number, &identity)?;
@@ -113,7 +137,8 @@ impl Operations {
 
     /// Keeps a directory at hand, where that is allowed.
     pub(super) fn hold(&self, root: &RootDir, inode: &Inode, dir: Dir, covered: bool) {
-        if covered && dir.attr().mount == root.attr().mount {
+        let allowed = covered || self.events.is_none();
+        if allowed && dir.attr().mount == root.attr().mount {
             self.held.keep(inode.number, dir);
         }
     }

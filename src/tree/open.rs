@@ -67,6 +67,11 @@ impl Dir {
         Ok(Dir { attr, ..self })
     }
 
+    /// The same directory with attributes that were found elsewhere: they must be its own.
+    pub fn with(self, attr: Attr) -> Dir {
+        Dir { attr, ..self }
+    }
+
     /// The attributes of one name in it, symlinks not followed.
     pub fn stat(&self, name: &OsStr) -> Result<Attr, Error> {
         Attr::of_name(&self.fd, name)

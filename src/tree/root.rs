@@ -7,6 +7,7 @@
 
 use parking_lot::RwLock;
 use rustix::fs::{Mode, OFlags};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,8 +16,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::attr::Attr;
 use super::error::{Doing, Error};
 
-/// How many threads are walking the source's path from outside right now. Only such a walk can
-/// lead this process into its own mount (a symlink on the way may point there at any time).
+/// How many threads are walking a path in which symlinks are followed right now. Only such a walk
+/// can lead this process into its own mount (a symlink on the way may point there at any time).
 static LOOKING: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether a request by the thread `tid` is this process asking itself: it must be refused at
@@ -101,6 +102,23 @@ impl Root {
     /// Whether a replaced root is followed.
     pub fn follows(&self) -> bool {
         self.follow
+    }
+
+    /// The attributes of what lies at `path` (relative, empty for the root itself) beneath the root
+    /// as it is now; a symlink there is not followed, one on the way is. It is one call, where a
+    /// look at the root and a walk from it are five: good for finding out that a known file still
+    /// is at its place, and for nothing else.
+    pub fn look_at(&self, path: &OsStr) -> Option<Attr> {
+        if path.is_empty() {
+            return Attr::of_fd(&*self.current()).ok();
+        }
+        LOOKING.fetch_add(1, Ordering::SeqCst);
+        let found = match self.follow {
+            true => Attr::of_name(rustix::fs::CWD, self.path.join(path).as_os_str()),
+            false => Attr::of_name(&*self.held(), path),
+        };
+        LOOKING.fetch_sub(1, Ordering::SeqCst);
+        found.ok()
     }
 
     /// The root to serve one request from. When the path leads nowhere (a deploy between delete

@@ -285,7 +285,7 @@ impl View for Direct {
             _ => self.walk(directory)?.attributes.number,
         };
         let operations = self.operations();
-        let handle = operations.open_directory(number).unwrap();
+        let handle = operations.open_directory(number).unwrap().handle;
         let entries = operations.entries(number, handle, true).unwrap();
         operations.release(handle);
         operations.forget(number, 1);
