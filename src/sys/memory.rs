@@ -51,8 +51,8 @@ pub fn heap_in_large_pages() {
             libc::mallopt(libc::M_TRIM_THRESHOLD, ROOM * 2);
             libc::mallopt(libc::M_TOP_PAD, ROOM);
             let before = libc::sbrk(0);
-            // The heap's end has no room for it.
-            let block = libc::malloc(1 << 20);
+            // The heap's end has no room for it. A block that nothing looks at would be left out.
+            let block = std::hint::black_box(libc::malloc(1 << 20));
             let length = libc::sbrk(0).addr().saturating_sub(before.addr());
             if before.addr() != usize::MAX && length > 0 {
                 // A page's start: the ends of the heap are page by page.
