@@ -4,6 +4,8 @@
 //! Invariant: what is exported is safe to call with any argument.
 #![allow(unsafe_code)]
 
+#[cfg(feature = "vm")]
+pub mod blocks;
 pub mod daemon;
 pub mod fanotify;
 pub mod memory;

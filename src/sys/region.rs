@@ -16,6 +16,9 @@ use std::ptr::{self, null_mut};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
 
+#[cfg(feature = "vm")]
+use super::blocks;
+
 /// The size and alignment of a chunk.
 const CHUNK: usize = 64 * 1024;
 /// The largest object that is cut off a chunk.
@@ -302,6 +305,24 @@ fn free_elsewhere(chunk: usize) {
     }
 }
 
+/// Whether it is one of the VM's small blocks.
+#[inline]
+fn is_block(object: *mut u8) -> bool {
+    #[cfg(feature = "vm")]
+    return blocks::has(object);
+    #[cfg(not(feature = "vm"))]
+    return object.is_null();
+}
+
+/// Whether a small block of the first size has room for the second.
+#[inline]
+fn is_enough(old: usize, new: usize) -> bool {
+    #[cfg(feature = "vm")]
+    return blocks::fits(old, new);
+    #[cfg(not(feature = "vm"))]
+    return new <= old;
+}
+
 /// An object that does not fit what is left of the current chunk, or no chunk at all. Apart from
 /// `alloc`, which so needs no stack.
 ///
@@ -309,6 +330,13 @@ fn free_elsewhere(chunk: usize) {
 /// As `GlobalAlloc::alloc`.
 #[inline(never)]
 unsafe fn alloc_otherwise(layout: Layout) -> *mut u8 {
+    #[cfg(feature = "vm")]
+    {
+        let block = blocks::alloc(layout);
+        if !block.is_null() {
+            return block;
+        }
+    }
     if layout.size() <= LARGEST && layout.align() <= 64 {
         let object = HERE.with(|here| {
             here.refill()?;
@@ -348,6 +376,11 @@ unsafe impl GlobalAlloc for Regions {
         if is_in_space(object.addr()) {
             return HERE.with(|here| here.free(object.addr(), layout.size()));
         }
+        #[cfg(feature = "vm")]
+        if is_block(object) {
+            // SAFETY: it is one of theirs, and the caller gives it up.
+            return unsafe { blocks::free(object, layout.size()) };
+        }
         // SAFETY: not from a chunk, so from the system's allocator.
         unsafe { System.dealloc(object, layout) }
     }
@@ -369,12 +402,17 @@ unsafe impl GlobalAlloc for Regions {
 
     #[inline]
     unsafe fn realloc(&self, object: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if !is_in_space(object.addr()) {
-            // SAFETY: not from a chunk, so from the system's allocator.
+        if is_in_space(object.addr()) {
+            if HERE.with(|here| here.resize(object.addr(), layout.size(), size)) {
+                return object;
+            }
+        } else if is_block(object) {
+            if is_enough(layout.size(), size) {
+                return object;
+            }
+        } else {
+            // SAFETY: from neither, so from the system's allocator.
             return unsafe { System.realloc(object, layout, size) };
-        }
-        if HERE.with(|here| here.resize(object.addr(), layout.size(), size)) {
-            return object;
         }
         // SAFETY: the caller promises that the size fits the alignment.
         let wanted = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };

@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::pyc::{Level, Target};
-use crate::sys::memory;
+use crate::sys::{blocks, memory};
 use arguments::{Parsed, Stop};
 use code::Sources;
 
@@ -84,6 +84,7 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
     let sources = Arc::new(sources);
     let executable = surroundings.executable.to_string_lossy().into_owned();
     memory::heap_in_large_pages();
+    blocks::start();
     let interpreter = builder(settings)
         .init_hook(move |vm| place::set(vm, &executable))
         .init_hook(|_| tls::install())
