@@ -9,7 +9,9 @@
 use rustpython::vm::builtins::{
     PyBytes, PyCode, PyFrozenSet, PySlice, PyStr, PyStrInterned, PyTuple,
 };
-use rustpython::vm::bytecode::{CodeFlags, CodeObject, CodeUnits};
+use rustpython::vm::bytecode::{
+    CO_FAST_CELL, CO_FAST_FREE, CO_FAST_LOCAL, CodeFlags, CodeObject, CodeUnit, CodeUnits,
+};
 use rustpython::vm::common::wtf8::Wtf8;
 use rustpython::vm::compiler::core::OneIndexed;
 use rustpython::vm::compiler::core::marshal::{linetable_to_locations, split_localplus};
@@ -245,21 +247,19 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// Bytes that need be no object.
-    fn bytes(&mut self) -> Option<Vec<u8>> {
+    /// What `make` makes of bytes that need be no object.
+    fn bytes<T>(&mut self, make: impl FnOnce(&[u8]) -> T) -> Option<T> {
         let (kind, place) = self.kind()?;
         match kind {
             code::BYTES => {
                 let length = self.length()?;
                 let bytes = self.take(length)?;
                 self.share(place, Shared::Bytes(bytes));
-                Some(bytes.to_vec())
+                Some(make(bytes))
             }
             code::REF => match self.shared()? {
-                Shared::Bytes(bytes) => Some(bytes.to_vec()),
-                Shared::Object(object) => {
-                    Some(object.downcast_ref::<PyBytes>()?.as_bytes().to_vec())
-                }
+                Shared::Bytes(bytes) => Some(make(bytes)),
+                Shared::Object(object) => Some(make(object.downcast_ref::<PyBytes>()?.as_bytes())),
                 Shared::Unfinished | Shared::Name(_) | Shared::Names(_) => None,
             },
             _ => None,
@@ -287,18 +287,22 @@ impl<'a> Reader<'a, '_> {
         Some(self.vm.ctx.intern_str(text))
     }
 
-    fn names(&mut self) -> Option<Rc<[Name]>> {
+    fn names(&mut self) -> Option<Vec<Name>> {
         let (kind, place) = self.kind()?;
         match kind {
             code::SMALL_TUPLE | code::TUPLE => {
                 let count = self.count(kind)?;
-                let names = (0..count).map(|_| self.name());
-                let names: Rc<[Name]> = names.collect::<Option<Vec<_>>>()?.into();
-                self.share(place, Shared::Names(Rc::clone(&names)));
+                let mut names = Vec::with_capacity(count.min(self.rest.len()));
+                for _ in 0..count {
+                    names.push(self.name()?);
+                }
+                if place.is_some() {
+                    self.share(place, Shared::Names(names.as_slice().into()));
+                }
                 Some(names)
             }
             code::REF => match self.shared()? {
-                Shared::Names(names) => Some(names),
+                Shared::Names(names) => Some(names.to_vec()),
                 Shared::Object(object) => {
                     let tuple = object.downcast_ref::<PyTuple>()?.as_slice();
                     tuple.iter().map(|name| self.interned(name)).collect()
@@ -337,18 +341,27 @@ impl<'a> Reader<'a, '_> {
         let kwonlyarg_count = number()?;
         let max_stackdepth = number()?;
         let flags = CodeFlags::from_bits_truncate(number()?);
-        let instructions = CodeUnits::try_from(self.bytes()?.as_slice()).ok()?;
+        let instructions = self.bytes(instructions)??;
         let constants = self.constants(depth)?;
         let names = self.names()?;
         let locals = self.names()?;
-        let kinds = self.bytes()?;
+        let kinds: Box<[u8]> = self.bytes(|bytes| bytes.into())?;
         let source_path = self.name()?;
         let obj_name = self.name()?;
         let qualname = self.name()?;
         let first_line = self.number()?;
-        let linetable = self.bytes()?.into_boxed_slice();
-        let exceptiontable = self.bytes()?.into_boxed_slice();
-        let split = split_localplus(&locals, &kinds, arg_count, kwonlyarg_count, flags).ok()?;
+        let linetable: Box<[u8]> = self.bytes(|bytes| bytes.into())?;
+        let exceptiontable: Box<[u8]> = self.bytes(|bytes| bytes.into())?;
+        let plain =
+            |&kind: &u8| kind & (CO_FAST_LOCAL | CO_FAST_CELL | CO_FAST_FREE) == CO_FAST_LOCAL;
+        let (varnames, cellvars, freevars) =
+            if kinds.len() == locals.len() && kinds.iter().all(plain) {
+                (locals, Vec::new(), Vec::new())
+            } else {
+                let split = split_localplus(&locals, &kinds, arg_count, kwonlyarg_count, flags);
+                let split = split.ok()?;
+                (split.varnames, split.cellvars, split.freevars)
+            };
         let locations = linetable_to_locations(&linetable, first_line, instructions.len());
         let first_line = usize::try_from(first_line).ok();
         let code = CodeObject {
@@ -364,16 +377,28 @@ impl<'a> Reader<'a, '_> {
             obj_name,
             qualname,
             constants: constants.into_iter().map(Into::into).collect(),
-            names: names.iter().copied().collect(),
-            varnames: split.varnames.into(),
-            cellvars: split.cellvars.into(),
-            freevars: split.freevars.into(),
-            localspluskinds: kinds.into(),
+            names: names.into(),
+            varnames: varnames.into(),
+            cellvars: cellvars.into(),
+            freevars: freevars.into(),
+            localspluskinds: kinds,
             linetable,
             exceptiontable,
         };
         Some(PyCode::new_ref_with_bag(self.vm, code))
     }
+}
+
+/// The instructions of `co_code`. Their number is known, which a fallible collection forgets.
+fn instructions(code: &[u8]) -> Option<CodeUnits> {
+    let (pairs, []) = code.as_chunks::<2>() else {
+        return None;
+    };
+    let mut units = Vec::with_capacity(pairs.len());
+    for &pair in pairs {
+        units.push(CodeUnit::try_from(pair).ok()?);
+    }
+    Some(units.into())
 }
 
 #[cfg(test)]
