@@ -183,11 +183,15 @@ impl Sources {
     /// The code of a source with these bytes.
     pub(super) fn stored(&self, path: &Path, source: &[u8]) -> Stored {
         let digest = Digest::of(source);
-        let own = self.key(&BuildId(OWN_BUILD.to_owned()), &digest);
         let native = self.native.as_ref();
-        let found = native
-            .and_then(|native| self.hit(&self.key(&native.fit, &digest), path))
-            .or_else(|| self.own_hit(&own))
+        if let Some(native) = native
+            && let Some(found) = self.hit(&self.key(&native.fit, &digest), path)
+        {
+            return Stored::Code(found);
+        }
+        let own = self.key(&BuildId(OWN_BUILD.to_owned()), &digest);
+        let found = self
+            .own_hit(&own)
             .or_else(|| self.first_use(native?, path, source, &digest));
         match found {
             Some(found) => Stored::Code(found),
