@@ -246,6 +246,9 @@ impl Here {
         if self.left.get() || BASE.load(Ordering::Relaxed) == NO_SPACE {
             return null_mut();
         }
+        if !self.known.replace(true) {
+            let _ = END.try_with(|_| ());
+        }
         let spare = list.spare.replace(null_mut());
         let batch = if spare.is_null() {
             shared(|shared| {
@@ -274,9 +277,6 @@ impl Here {
     fn cut(&self, size: usize) -> *mut u8 {
         if self.rest.get() < size {
             // What is left of the old part stays unused: less than a block.
-            if !self.known.replace(true) {
-                let _ = END.try_with(|_| ());
-            }
             let (at, rest) = shared(Shared::part);
             if rest < size {
                 return null_mut();
@@ -450,6 +450,22 @@ mod tests {
             drop(send);
         });
         // 200 times 1 MB.
+        assert!(used() - before < 60 << 20, "{} bytes", used() - before);
+    }
+
+    #[test]
+    fn threads_that_find_all_they_need_with_others_leave_it_for_the_next() {
+        start();
+        let one_after_the_other = |count: usize, length: usize| {
+            for seed in 0..count {
+                let made = std::thread::spawn(move || are_whole(&vectors(length, seed), seed));
+                assert!(made.join().unwrap_or(false));
+            }
+        };
+        one_after_the_other(1, 20_000);
+        let before = used();
+        one_after_the_other(20_000, 100);
+        // Where they kept it, 130 MB.
         assert!(used() - before < 60 << 20, "{} bytes", used() - before);
     }
 }

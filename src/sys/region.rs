@@ -356,8 +356,8 @@ pub struct Regions;
 
 // SAFETY: what is cut off a chunk lies between its header and its end and overlaps no live object:
 // `at` only goes back to the beginning of the last object when that is freed, or to the chunk's
-// first place when no object lives. Everything else is the system allocator's, and so is told apart
-// by the address. Nothing here panics or allocates.
+// first place when no object lives. Everything else is the system allocator's or one of the VM's
+// `blocks`, and is told apart by the address. Nothing here panics or allocates.
 unsafe impl GlobalAlloc for Regions {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
