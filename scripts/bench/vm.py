@@ -35,6 +35,7 @@ def main():
         "-c pass": ([cpython, "-c", "pass"], vm + ["-c", "pass"]),
         "application, warm": ([cpython, script], vm + [script]),
         "application, without caches": ([cpython, "-B", "-X", "pycache_prefix=/nonexistent", script], [pycfs, "run", "--no-store", script]),
+        "the same, RustPython's compiler": (None, [pycfs, "run", "--no-store", "-X", "pycfs_own", script]),
         "fib(27)": ([cpython, "-c", FIB], vm + ["-c", FIB]),
         "dict and str": ([cpython, "-c", DICT], vm + ["-c", DICT]),
         "json": ([cpython, "-c", JSON], vm + ["-c", JSON]),
@@ -47,21 +48,23 @@ def main():
     for _ in range(rounds):
         for name, commands in ways.items():
             for place, command in zip(results[name], commands):
-                place.append(timed(command, environment))
-    seconds = {name: [[statistics.median(one[kind] for one in place) for kind in (0, 1)] for place in both]
+                if command:
+                    place.append(timed(command, environment))
+    seconds = {name: [[statistics.median(one[kind] for one in place) if place else float("nan") for kind in (0, 1)] for place in both]
                for name, both in results.items()}
     print("%d rounds, milliseconds (median): wall, processor" % rounds)
-    print("%-30s %16s %16s %8s" % ("", "CPython", "VM", "ratio"))
+    print("%-32s %16s %16s %8s" % ("", "CPython", "VM", "ratio"))
     for name, ((wall, processor), (vm_wall, vm_processor)) in seconds.items():
-        print("%-30s %8.0f %7.0f %8.0f %7.0f %8.2f" % (
+        print("%-32s %8.0f %7.0f %8.0f %7.0f %8.2f" % (
             name, wall * 1e3, processor * 1e3, vm_wall * 1e3, vm_processor * 1e3, vm_processor / processor))
-    print("%-30s %8.0f %7.0f %8.0f %7.0f" % ("application, cold, once", *(value * 1e3 for value in cold["CPython"] + cold["VM"])))
+    print("%-32s %8.0f %7.0f %8.0f %7.0f" % ("application, cold, once", *(value * 1e3 for value in cold["CPython"] + cold["VM"])))
     rss = [subprocess.run(command + ["-c", RSS], stdout=subprocess.PIPE, env=environment).stdout.decode().strip()
            for command in ([cpython], vm)]
     print("resident, MB: CPython %s, VM %s" % tuple(rss))
     warm = seconds["application, warm"]
-    print("warm start-up of the application: %.2f of CPython's, %.2f times as fast as the VM without caches" % (
-        warm[1][1] / warm[0][1], seconds["application, without caches"][1][1] / warm[1][1]))
+    own = seconds["the same, RustPython's compiler"][1][1]
+    print("warm start-up of the application: %.2f of CPython's; as fast as the VM without caches %.2f times, with RustPython's compiler %.2f" % (
+        warm[1][1] / warm[0][1], seconds["application, without caches"][1][1] / warm[1][1], own / warm[1][1]))
 
 
 main()
