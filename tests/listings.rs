@@ -63,6 +63,19 @@ fn replaced(bytes: &[u8], old: &Path, new: &Path) -> Vec<u8> {
     bytes
 }
 
+/// The names that a directory lists.
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).unwrap();
+    entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+/// Waits until nothing counts as just changed.
+fn grow_old() {
+    std::thread::sleep(Duration::from_millis(2100));
+}
+
 fn has(program: &str) -> bool {
     Command::new(program).arg("--version").output().is_ok()
 }
@@ -310,12 +323,6 @@ fn a_pycache_lists_what_its_directory_holds_now_after_the_directory_was_listed()
             continue;
         };
         let place = mounted.mount_point();
-        let names = |directory: &Path| -> BTreeSet<String> {
-            let entries = fs::read_dir(directory).unwrap();
-            entries
-                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-                .collect()
-        };
         let listed = || names(&place.join("__pycache__"));
         let expected = || -> BTreeSet<String> {
             let sources = names(mounted.source());
@@ -324,15 +331,14 @@ fn a_pycache_lists_what_its_directory_holds_now_after_the_directory_was_listed()
                 .map(|stem| format!("{stem}.{}.pyc", target.cache_tag()))
                 .collect()
         };
-        let settle = || std::thread::sleep(Duration::from_millis(2100));
-        settle();
+        grow_old();
         assert!(names(place).contains("m0.py"));
         assert_eq!(listed(), expected(), "{mode}");
         mounted.write("late.py", "value = 1\n");
         fs::remove_file(mounted.source().join("m0.py")).unwrap();
         mounted.settle();
         assert_eq!(listed(), expected(), "{mode}");
-        settle();
+        grow_old();
         assert!(names(place).contains("late.py"));
         assert_eq!(listed(), expected(), "{mode}");
         fs::rename(
@@ -383,17 +389,12 @@ fn a_listing_is_kept_until_its_directory_changes_and_no_longer() {
             continue;
         };
         let (source, place) = (mounted.source(), mounted.mount_point());
-        let names = |directory: &Path| -> BTreeSet<std::ffi::OsString> {
-            let entries = fs::read_dir(directory).unwrap();
-            entries.map(|entry| entry.unwrap().file_name()).collect()
-        };
         let expected = || {
             let mut names = names(source);
-            names.insert("__pycache__".into());
+            names.insert("__pycache__".to_owned());
             names
         };
-        let settle = || std::thread::sleep(Duration::from_millis(2100));
-        settle();
+        grow_old();
         assert_eq!(names(place), expected(), "{mode}");
         let before = mounted.count("/requests/readdir");
         for _ in 0..5 {
@@ -416,7 +417,7 @@ fn a_listing_is_kept_until_its_directory_changes_and_no_longer() {
             // The time of the content alone does not tell the versions apart.
             File::open(source).unwrap().set_modified(old).unwrap();
             if round % 30 == 29 {
-                settle();
+                grow_old();
                 assert_eq!(names(place), expected(), "{mode}, settled");
                 slow.by_ref().take(20).for_each(|entry| {
                     entry.unwrap();
@@ -427,7 +428,7 @@ fn a_listing_is_kept_until_its_directory_changes_and_no_longer() {
         slow.for_each(|entry| {
             entry.unwrap();
         });
-        settle();
+        grow_old();
         for number in 0..2 {
             for _ in 0..2 {
                 assert_eq!(names(place), expected(), "{mode}, {number} at last");
@@ -435,7 +436,7 @@ fn a_listing_is_kept_until_its_directory_changes_and_no_longer() {
             // Nobody lists until the change is old, and the time of the content is as it was.
             mounted.write(&format!("last{number}.py"), "");
             File::open(source).unwrap().set_modified(old).unwrap();
-            settle();
+            grow_old();
         }
         assert_eq!(names(place), expected(), "{mode}, in the end");
     }
