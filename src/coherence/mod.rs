@@ -85,13 +85,20 @@ impl Coherence {
         }
     }
 
-    /// Whether the kernel opens files and directories without asking. It then asks for the pages
-    /// of an inode, not of an open file, so each version of a file needs an inode of its own.
+    /// Whether the kernel opens files without asking. It then asks for the pages of an inode, not
+    /// of an open file, so each version of a file of which nobody tells needs an inode of its own,
+    /// and a name's look-up must say which.
     pub fn opens_unasked(&self) -> bool {
         match self.mode {
-            Mode::Watch => true,
-            Mode::Strict | Mode::Ttl => false,
+            Mode::Watch | Mode::Strict => true,
+            Mode::Ttl => false,
         }
+    }
+
+    /// Whether the kernel opens directories without asking, and keeps what they list and where
+    /// symlinks lead until it is told.
+    pub fn lists_unasked(&self) -> bool {
+        self.watches()
     }
 
     /// Whether the source's events are followed.

@@ -27,8 +27,10 @@ pub(super) struct Adapter {
     pub proximity: Arc<Proximity>,
     /// Where pycs are given before they are asked for; `None`: nowhere.
     pub pages: Option<Pages>,
-    /// Whether the kernel opens without asking: it then names inodes, not handles.
+    /// Whether the kernel opens files without asking: it then names inodes, not handles.
     pub unasked: bool,
+    /// The same of directories.
+    pub lists_unasked: bool,
     /// Whether this kernel maps files whose reads pass by its pages.
     pub maps_direct: bool,
 }
@@ -88,19 +90,20 @@ fn answer_xattr(value: Result<Vec<u8>, Error>, size: u32, reply: ReplyXattr) {
 impl Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // Each is asked for alone: an older kernel may lack one.
-        let in_watch = [
-            InitFlags::FUSE_NO_OPEN_SUPPORT,
+        let unasked = [InitFlags::FUSE_NO_OPEN_SUPPORT];
+        let unasked = unasked.into_iter().filter(|_| self.unasked);
+        let told = [
             InitFlags::FUSE_NO_OPENDIR_SUPPORT,
             InitFlags::FUSE_CACHE_SYMLINKS,
         ];
-        let in_watch = in_watch.iter().filter(|_| self.unasked).copied();
+        let told = told.into_iter().filter(|_| self.lists_unasked);
         let always = [
             InitFlags::FUSE_PARALLEL_DIROPS,
             InitFlags::FUSE_AUTO_INVAL_DATA,
             InitFlags::FUSE_POSIX_ACL,
             InitFlags::FUSE_ASYNC_DIO,
         ];
-        for flag in always.into_iter().chain(in_watch) {
+        for flag in always.into_iter().chain(unasked).chain(told) {
             if let Err(missing) = config.add_capabilities(flag) {
                 log::debug!("the kernel lacks {missing:?}");
             }
@@ -268,7 +271,7 @@ impl Filesystem for Adapter {
     }
 
     fn opendir(&self, request: &Request, inode: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        if self.unasked {
+        if self.lists_unasked {
             self.counts.add(Operation::Opendir);
             return reply.error(Errno::ENOSYS);
         }
@@ -294,7 +297,7 @@ impl Filesystem for Adapter {
         offset: u64,
         mut reply: ReplyDirectory,
     ) {
-        if self.unasked {
+        if self.lists_unasked {
             return self.handle(Operation::Readdir, request, || {
                 self.list_by_inode(inode, offset, reply)
             });

@@ -25,6 +25,7 @@ const PRUNE: i32 = 9;
 pub struct Notifier {
     device: OwnedFd,
     has_epochs: AtomicBool,
+    forgets: AtomicBool,
 }
 
 impl Notifier {
@@ -33,6 +34,7 @@ impl Notifier {
         Ok(Notifier {
             device: device.try_clone_to_owned()?,
             has_epochs: AtomicBool::new(true),
+            forgets: AtomicBool::new(true),
         })
     }
 
@@ -110,6 +112,9 @@ impl Kernel for Notifier {
     fn forget(&self, numbers: &[u64]) -> bool {
         // The kernel reads a message of two pages at most.
         const AT_ONCE: usize = 500;
+        if !self.forgets.load(Relaxed) {
+            return false;
+        }
         numbers.chunks(AT_ONCE).all(|numbers| {
             let count = u32::try_from(numbers.len()).unwrap_or(0).to_ne_bytes();
             let list: Vec<u8> = numbers.iter().flat_map(|each| each.to_ne_bytes()).collect();
@@ -117,6 +122,7 @@ impl Kernel for Notifier {
                 Ok(()) => true,
                 Err(errno) => {
                     log::info!("this kernel cannot be told to forget ({errno})");
+                    self.forgets.store(false, Relaxed);
                     false
                 }
             }

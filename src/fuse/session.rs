@@ -32,6 +32,7 @@ impl Session {
     ) -> io::Result<Session> {
         let counts = Arc::new(Counts::default());
         let unasked = operations.coherence().opens_unasked();
+        let lists_unasked = operations.coherence().lists_unasked();
         let pages = match threads > 1 {
             true => Some(Pages::new(Notifier::new(device.as_fd())?)),
             false => None,
@@ -39,6 +40,7 @@ impl Session {
         let adapter = Adapter {
             pages,
             unasked,
+            lists_unasked,
             maps_direct: false,
             proximity: Arc::clone(&proximity),
             operations,

@@ -9,4 +9,4 @@ pub mod number;
 mod table;
 
 pub use number::ROOT;
-pub use table::{Body, Inode, Noticed, Place, Real, Table};
+pub use table::{Body, Inode, Noticed, Place, Real, StandsFor, Table};

@@ -40,13 +40,20 @@ pub fn foreign(attr: &Attr, same_filesystem: bool) -> u64 {
     FOREIGN | derive(&[mount.to_le_bytes(), dev.to_le_bytes(), ino.to_le_bytes()])
 }
 
-/// The number for one version of a file whose changes nobody tells of.
+/// The number for what one look-up found, the `count`-th: no other look-up has it.
+pub fn of_look_up(attr: &Attr, count: u64) -> u64 {
+    let Identity { dev, ino, .. } = attr.identity;
+    FOREIGN | derive(&[dev, ino, count].map(u64::to_le_bytes))
+}
+
+/// The number for one version of a file whose changes nobody tells of, where the source's own is
+/// taken. Never 0.
 pub fn of_version(attr: &Attr) -> u64 {
-    let time = |time: crate::tree::Time| time.nanos().to_le_bytes().to_vec();
     let Identity { dev, ino, birth } = attr.identity;
-    let numbers = [attr.mount, dev, ino, attr.size].map(|number| number.to_le_bytes().to_vec());
-    let times = [birth, attr.mtime, attr.ctime].map(time);
-    FOREIGN | derive(&[numbers.as_slice(), times.as_slice()].concat())
+    let [mount, dev, ino, size] = [attr.mount, dev, ino, attr.size].map(i128::from);
+    let [birth, mtime, ctime] = [birth, attr.mtime, attr.ctime].map(|time| time.nanos());
+    let parts = [mount, dev, ino, size, birth, mtime, ctime];
+    FOREIGN | derive(&parts.map(i128::to_le_bytes))
 }
 
 /// The number for the `__pycache__` of the directory with number `parent`.

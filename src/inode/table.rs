@@ -8,7 +8,7 @@ use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::number::{self, ROOT};
 use crate::pycache::Pyc;
@@ -29,6 +29,8 @@ pub struct Place {
 pub struct Real {
     /// Which file the number stands for now.
     pub identity: Identity,
+    /// Which version of the file alone it stands for; 0: for the file, whatever it holds.
+    pub version: u64,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Whether events tell of each change in it (of a directory), or of it by whatever name (of a
@@ -90,6 +92,11 @@ impl Inode {
         }
     }
 
+    /// Whether it stands for one version of a file only.
+    pub fn is_versioned(&self) -> bool {
+        self.real().is_some_and(|real| real.lock().version != 0)
+    }
+
     /// Whether events tell of each change in this directory.
     pub fn is_covered(&self) -> bool {
         self.real().is_some_and(|real| real.lock().covered)
@@ -139,6 +146,8 @@ struct Held {
 /// All inodes that the kernel may ask about.
 pub struct Table {
     held: Mutex<HashMap<u64, Held>>,
+    /// Look-ups that needed an inode of their own.
+    alone: AtomicU64,
     events: Option<Arc<Events>>,
 }
 
@@ -147,8 +156,20 @@ pub struct Table {
 pub struct Noticed {
     /// Prepared for it, if events can tell of its changes.
     pub mark: Option<Mark>,
-    /// Whether each version of it must be an inode of its own.
-    pub versioned: bool,
+    /// What of it an inode stands for.
+    pub stands_for: StandsFor,
+}
+
+/// What of a file of the real tree one inode stands for. Whatever has no content stands for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StandsFor {
+    /// The file, whatever it holds: somebody tells when that changes, or opening it asks.
+    #[default]
+    File,
+    /// One version of it, told from others by its times and size.
+    Version,
+    /// What one look-up found: the file changed so recently that its times tell nothing.
+    LookUp,
 }
 
 /// The generation the kernel is told: when a filesystem reuses a number for a new file, the
@@ -168,6 +189,7 @@ impl Table {
             pages: AtomicBool::new(false),
             body: Body::Real(Mutex::new(Real {
                 identity: root,
+                version: 0,
                 is_directory: true,
                 covered: false,
                 place: None,
@@ -176,7 +198,11 @@ impl Table {
             })),
         });
         let held = Mutex::new(HashMap::from([(ROOT, Held { inode, lookups: 1 })]));
-        Table { held, events }
+        Table {
+            held,
+            alone: AtomicU64::new(0),
+            events,
+        }
     }
 
     /// The inode of a number the kernel holds.
@@ -210,9 +236,27 @@ impl Table {
             parent: Arc::clone(parent),
             name: name.to_owned(),
         };
-        let mut number = match noticed.versioned && attr.kind == Kind::File {
-            true => number::of_version(attr),
-            false => number::of_source(attr, root),
+        let stands_for = match attr.kind {
+            Kind::File => noticed.stands_for,
+            Kind::Directory
+            | Kind::Symlink
+            | Kind::Fifo
+            | Kind::Socket
+            | Kind::CharDevice
+            | Kind::BlockDevice => StandsFor::File,
+        };
+        let source = number::of_source(attr, root);
+        // The number to begin with, the one to try if that is taken, and the version.
+        let (mut number, mut other, version) = match stands_for {
+            StandsFor::File => (source, None, 0),
+            StandsFor::Version => {
+                let version = number::of_version(attr);
+                (source, Some(version), version)
+            }
+            StandsFor::LookUp => {
+                let alone = number::of_look_up(attr, self.alone.fetch_add(1, Relaxed));
+                (alone, None, alone)
+            }
         };
         if number == ROOT {
             // The root itself, reached again through a loop of mounts.
@@ -224,7 +268,7 @@ impl Table {
                 let mut real = real.lock();
                 // One that has another birth time was deleted, and the filesystem has used its
                 // number again; those who have it open still read it under that number.
-                if real.identity == attr.identity {
+                if real.identity == attr.identity && real.version == version {
                     real.place = Some(place);
                     self.cover(number, &mut real, noticed.mark);
                     drop(real);
@@ -232,10 +276,11 @@ impl Table {
                     return (Arc::clone(&held.inode), generation(attr.identity.birth));
                 }
             }
-            number = number::next(number);
+            number = other.take().unwrap_or_else(|| number::next(number));
         }
         let mut real = Real {
             identity: attr.identity,
+            version,
             is_directory: attr.kind == Kind::Directory,
             covered: false,
             place: Some(place),
@@ -277,15 +322,16 @@ impl Table {
         self.cover(ROOT, &mut real, mark);
     }
 
-    /// The inode that a file of the real tree has, if the kernel holds it.
+    /// The inode that stands for a file of the real tree, if the kernel holds it.
     pub fn known(&self, attr: &Attr, root: &Attr) -> Option<Arc<Inode>> {
         let mut number = number::of_source(attr, root);
         let table = self.held.lock();
         while let Some(held) = table.get(&number) {
-            if let Body::Real(real) = &held.inode.body
-                && real.lock().identity == attr.identity
-            {
-                return Some(Arc::clone(&held.inode));
+            if let Body::Real(real) = &held.inode.body {
+                let real = real.lock();
+                if real.identity == attr.identity && real.version == 0 {
+                    return Some(Arc::clone(&held.inode));
+                }
             }
             number = number::next(number);
         }
@@ -475,5 +521,54 @@ mod tests {
         assert_eq!(spared, unread, "those are enough");
         assert_eq!(table.spare(10, 3).len(), 3, "then the read one goes too");
         assert_eq!(table.spare(1, 3).len(), 1);
+    }
+
+    #[test]
+    fn each_version_of_a_file_is_an_inode_of_its_own_where_nobody_tells_of_changes() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Root::open(dir.path(), false).unwrap().held();
+        let root = *opened.attr();
+        let table = Table::new(root.identity, None);
+        let top = table.get(ROOT).unwrap();
+        std::fs::write(dir.path().join("f"), "text").unwrap();
+        let name = OsStr::new("f");
+        let first = Dir::open(&*opened, OsStr::new(""))
+            .unwrap()
+            .stat(name)
+            .unwrap();
+        let second = Attr { size: 5, ..first };
+        let find = |attr: &Attr, stands_for| {
+            let noticed = Noticed {
+                mark: None,
+                stands_for,
+            };
+            table.found(&top, name, attr, &root, noticed).0.number
+        };
+        let known = find(&first, StandsFor::Version);
+        assert_eq!(known, first.identity.ino);
+        assert_eq!(find(&first, StandsFor::Version), known);
+        let other = find(&second, StandsFor::Version);
+        assert_ne!(other, known);
+        assert_eq!(find(&second, StandsFor::Version), other);
+        // Nothing can be known of these.
+        let alone = [(); 3].map(|()| find(&second, StandsFor::LookUp));
+        assert!(alone.iter().all(|number| ![known, other].contains(number)));
+        assert!(alone[0] != alone[1] && alone[1] != alone[2] && alone[0] != alone[2]);
+        // The source's number is the next one's to have.
+        assert!(!table.forget(known, 1, || ()) && table.forget(known, 1, || ()));
+        let third = Attr { size: 6, ..first };
+        assert_eq!(find(&third, StandsFor::Version), known);
+        // A directory is one, whatever it lists.
+        let directory = Attr {
+            kind: Kind::Directory,
+            ..first
+        };
+        let longer = Attr {
+            size: 4096,
+            ..directory
+        };
+        table.forget(known, 1, || ());
+        let number = find(&directory, StandsFor::Version);
+        assert_eq!(find(&longer, StandsFor::LookUp), number);
     }
 }

@@ -1,8 +1,9 @@
-//! The thread that has the kernel forget what it holds of too many files.
+//! The thread that has the kernel forget: what it holds of too many files, and files that nobody
+//! has used for a while where nobody tells that they were deleted.
 //!
 //! Invariant: it holds no lock while it tells the kernel.
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -16,7 +17,7 @@ pub struct Forgetter {
 }
 
 impl Forgetter {
-    /// Starts the thread; it sleeps as long as the kernel holds few inodes.
+    /// Starts the thread; it sleeps as long as there is nothing to forget.
     pub fn start(operations: Arc<Operations>, kernel: Arc<dyn Kernel>) -> io::Result<Forgetter> {
         let crowds = operations.crowds();
         let theirs = Arc::clone(&operations);
@@ -31,12 +32,21 @@ impl Forgetter {
 }
 
 fn run(operations: &Operations, kernel: &dyn Kernel, crowds: &Receiver<()>) {
-    for () in crowds {
-        let spare = operations.spare();
-        log::debug!("asking the kernel to forget {} inodes", spare.len());
-        if !kernel.forget(&spare) {
-            // One that cannot is not asked again.
-            return;
+    loop {
+        let told = match operations.look_for_unused_in() {
+            Some(time) => crowds.recv_timeout(time),
+            None => crowds.recv().map_err(RecvTimeoutError::from),
+        };
+        match told {
+            Ok(()) => {
+                let spare = operations.spare();
+                if !spare.is_empty() {
+                    log::debug!("asking the kernel to forget {} inodes", spare.len());
+                    kernel.forget(&spare);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => operations.let_unused_go(kernel),
+            Err(RecvTimeoutError::Disconnected) => return,
         }
     }
 }

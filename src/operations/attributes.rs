@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Cached, Operations};
 use crate::coherence::Subject;
-use crate::inode::{Body, Inode, ROOT};
+use crate::inode::{Body, Inode, ROOT, number};
 use crate::pycache::Pyc;
 use crate::tree::{Attr, Error, Kind};
 
@@ -89,7 +89,10 @@ impl Operations {
             Body::CacheDirectory(of) => {
                 Attributes::cache_directory(number, &self.real_attr(of, None)?)
             }
-            Body::Real(_) => Attributes::real(number, self.real_attr(&inode, handle)?),
+            Body::Real(_) => {
+                let attr = self.real_attr(&inode, handle)?;
+                Attributes::real(self.shown_number(&inode, &attr), attr)
+            }
         };
         let ttl = match unmade {
             true => Duration::ZERO,
@@ -99,6 +102,15 @@ impl Operations {
             }
         };
         Ok(Cached { ttl, value })
+    }
+
+    /// The number that is shown for an inode with these attributes: that of the file, if the inode
+    /// stands for one version of it.
+    pub(super) fn shown_number(&self, inode: &Inode, attr: &Attr) -> u64 {
+        match inode.is_versioned() {
+            true => number::of_source(attr, self.root.held().attr()),
+            false => inode.number,
+        }
     }
 
     /// Whether events tell of each change of an inode's attributes.

@@ -160,7 +160,8 @@ impl Operations {
             return Err(Error::stale());
         }
         let file = Arc::new(file);
-        self.pinned.put(inode.number, Arc::clone(&file));
+        let kept = self.kept(inode);
+        self.pinned.put(inode.number, Arc::clone(&file), kept);
         Ok(file)
     }
 

@@ -10,10 +10,10 @@ use std::time::Duration;
 use super::{Attributes, CACHE_DIRECTORY, Operations};
 use crate::coherence::{Leases, Subject};
 use crate::compiler::Refusal;
-use crate::inode::{Body, Inode, Noticed};
+use crate::inode::{Body, Inode, Noticed, StandsFor};
 use crate::pyc::CacheName;
 use crate::pycache::{Absent, Ask, Pyc, Want};
-use crate::tree::{self, Attr, Dir, Error, Kind};
+use crate::tree::{self, Attr, Dir, Error, Kind, Time};
 
 /// A name that was found.
 #[derive(Clone, Copy, Debug)]
@@ -108,30 +108,38 @@ impl Operations {
         if self.is_own(&path, name) {
             return Err(Error::new("enter the mount itself", Errno::NOENT));
         }
-        let found = match self.coherence.opens_unasked() {
+        let now = Time::now();
+        let found = match covered {
             true => dir
                 .find(name)
-                .map(|file| (*file.attr(), self.notice(&root, covered, &file), Some(file))),
-            false => {
-                find_if_recent(&dir, name).map(|(attr, file)| (attr, Noticed::default(), file))
-            }
+                .map(|file| (*file.attr(), self.notice(&root, now, &file), Some(file))),
+            false => find_if_recent(&dir, name, now).map(|(attr, file)| {
+                let noticed = Noticed {
+                    stands_for: self.unnoticed(file.is_some()),
+                    mark: None,
+                };
+                (attr, noticed, file)
+            }),
         };
         let (attr, noticed, file) = match found {
             Ok(found) => found,
             Err(error) => return self.absent_name(error, covered),
         };
-        let by_content = covered && !noticed.versioned;
+        let by_content = covered && noticed.stands_for == StandsFor::File;
         let (inode, generation) = self.inodes.found(parent, name, &attr, root.attr(), noticed);
         let attributes = Attributes::real(inode.number, attr);
         match file {
-            Some(file) if file.attr().kind == Kind::File => self.pinned.keep(inode.number, file),
+            Some(file) if file.attr().kind == Kind::File => {
+                let kept = self.kept(&inode);
+                self.pinned.keep(inode.number, file, kept);
+            }
             Some(other) => {
                 if let Some(found) = other.into_directory() {
                     let own = self.covers(&root, &inode);
                     self.hold(&root, &inode, found, own);
                 }
             }
-            None => {}
+            None => self.keep_version(&dir, name, &inode, &attr)?,
         }
         let subject = attributes.subject(&inode.body);
         // A directory's name is its parent's matter, what it holds is its own.
@@ -139,14 +147,47 @@ impl Operations {
             Subject::Directory => (covered, covered && inode.is_covered()),
             Subject::File | Subject::Pyc | Subject::Absent => (by_content, by_content),
         };
+        let mut leases = Leases {
+            name: self.coherence.leases(subject, by_name).name,
+            attributes: self.coherence.leases(subject, by_content).attributes,
+        };
+        if self.shown_number(&inode, &attr) != inode.number {
+            // The answer has room for one number only: the kernel asks for the one that is shown.
+            leases.attributes = Duration::ZERO;
+        }
         Ok(Looked::Found(Found {
             attributes,
             generation,
-            leases: Leases {
-                name: self.coherence.leases(subject, by_name).name,
-                attributes: self.coherence.leases(subject, by_content).attributes,
-            },
+            leases,
         }))
+    }
+
+    /// Has the file at hand of which an inode is one version: who opens it unasked reads it later.
+    fn keep_version(
+        &self,
+        dir: &Dir,
+        name: &OsStr,
+        inode: &Inode,
+        version: &Attr,
+    ) -> Result<(), Error> {
+        if !inode.is_versioned() {
+            return Ok(());
+        }
+        let kept = self.kept(inode);
+        if self.pinned.touch(inode.number, kept) {
+            return Ok(());
+        }
+        match dir.find(name) {
+            Ok(file) if file.attr().same_version(version) => {
+                self.pinned.keep(inode.number, file, kept);
+                Ok(())
+            }
+            // Not that version any more: whoever walks again finds another one.
+            Ok(_) | Err(_) => {
+                self.forget(inode.number, 1);
+                Err(Error::stale())
+            }
+        }
     }
 
     /// The answer for a name that nothing has.
@@ -180,7 +221,7 @@ impl Operations {
     /// Whether a directory holds sources, asked of the directory only when it changed.
     fn holds_sources(&self, inode: &Inode, dir: &Dir) -> Result<bool, Error> {
         let real = inode.real().ok_or_else(Error::stale)?;
-        let now = tree::Time::now();
+        let now = Time::now();
         if let Some((attr, holds)) = &real.lock().sources
             && attr.same_version(dir.attr())
         {
@@ -192,7 +233,7 @@ impl Operations {
     }
 
     /// Notes whether a directory holds sources, as was seen after `now`.
-    pub(super) fn note_sources(&self, inode: &Inode, dir: &Dir, now: tree::Time, holds: bool) {
+    pub(super) fn note_sources(&self, inode: &Inode, dir: &Dir, now: Time, holds: bool) {
         let Some(real) = inode.real() else { return };
         let settled = !dir.attr().is_recent(now);
         real.lock().sources = settled.then(|| (Box::new(*dir.attr()), holds));
@@ -263,8 +304,11 @@ impl Operations {
 }
 
 /// The attributes of what has a name, and a file itself if it changed but now.
-fn find_if_recent(dir: &Dir, name: &OsStr) -> Result<(Attr, Option<tree::Found>), Error> {
-    let now = tree::Time::now();
+fn find_if_recent(
+    dir: &Dir,
+    name: &OsStr,
+    now: Time,
+) -> Result<(Attr, Option<tree::Found>), Error> {
     let attr = dir.stat(name)?;
     if attr.kind != Kind::File || !attr.is_recent(now) {
         return Ok((attr, None));

@@ -14,12 +14,13 @@ mod invalidate;
 mod lookup;
 mod pinned;
 mod unmade;
+mod unused;
 mod watching;
 mod xattrs;
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -70,8 +71,10 @@ pub struct Operations {
     synthesis: Arc<Synthesis>,
     coherence: Coherence,
     looked_up: AtomicU64,
-    /// Told when the kernel holds many.
+    /// Told when the kernel holds many, or files are at hand that are to be let go.
     crowded: RwLock<Option<Sender<()>>>,
+    /// Whether that was told of files at hand.
+    any_kept: AtomicBool,
     /// Inodes that were forgotten since memory was last given back.
     forgotten: AtomicUsize,
     /// Where the mount itself lies beneath the source, relative to it: not entered.
@@ -126,6 +129,7 @@ impl Operations {
             coherence,
             looked_up: AtomicU64::new(1),
             crowded: RwLock::default(),
+            any_kept: AtomicBool::new(false),
             forgotten: AtomicUsize::new(0),
             own,
             workers: Box::new(workers),

@@ -3,10 +3,15 @@
 //! A pinned file stays what it was when its name gets another one or none, and its number is not
 //! used again by the filesystem meanwhile. Bounded: the least recently used go first, and are
 //! found again by name. Where opening is asked, they are those that were found but now.
+//!
+//! Where nobody tells that a file was deleted, its space would not be given back as long as the
+//! kernel keeps what it found. So those that were not looked up for a while are [`Pinned::idle`]:
+//! the kernel is asked to forget them, once, and does so unless somebody has them open.
 
 use hashlink::LruCache;
 use parking_lot::Mutex;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::tree::{Error, Found, SourceFile};
 
@@ -22,9 +27,26 @@ pub(super) enum Pin {
     Open(Arc<SourceFile>),
 }
 
+/// How long a file is kept at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// Until the kernel forgets it: it is told when the file goes.
+    UntilForgotten,
+    /// Until it was not looked up for a while, the last time then.
+    WhileUsed(Instant),
+    /// The same, and the kernel was asked to forget it.
+    AskedBack,
+}
+
+#[derive(Clone)]
+struct File {
+    pin: Pin,
+    kept: Kept,
+}
+
 /// The files at hand, by inode number.
 pub(super) struct Pinned {
-    files: Mutex<LruCache<u64, Pin>>,
+    files: Mutex<LruCache<u64, File>>,
 }
 
 impl Pinned {
@@ -37,39 +59,66 @@ impl Pinned {
     }
 
     /// Keeps a file that was looked up.
-    pub fn keep(&self, number: u64, found: Found) {
+    pub fn keep(&self, number: u64, found: Found, kept: Kept) {
         let mut files = self.files.lock();
-        if files.contains_key(&number) {
+        if let Some(file) = files.get_mut(&number) {
+            file.kept = kept;
             return;
         }
-        let dropped = files.insert(number, Pin::Found(Arc::new(found)));
+        let pin = Pin::Found(Arc::new(found));
+        let dropped = files.insert(number, File { pin, kept });
         drop(files);
         drop(dropped);
     }
 
+    /// Notes that a file was looked up, if it is at hand. Says whether it is.
+    pub fn touch(&self, number: u64, kept: Kept) -> bool {
+        let mut files = self.files.lock();
+        let file = files.get_mut(&number);
+        file.map(|file| file.kept = kept).is_some()
+    }
+
     /// The file open for reading, if it is at hand.
     pub fn open(&self, number: u64) -> Option<Result<Arc<SourceFile>, Error>> {
-        let pin = self.files.lock().get(&number).cloned()?;
+        let File { pin, kept } = self.files.lock().get(&number).cloned()?;
         let found = match pin {
             Pin::Open(file) => return Some(Ok(file)),
             Pin::Found(found) => found,
         };
         Some(found.open().map(|file| {
             let file = Arc::new(file);
-            self.put(number, Arc::clone(&file));
+            self.put(number, Arc::clone(&file), kept);
             file
         }))
     }
 
     /// Keeps an open file.
-    pub fn put(&self, number: u64, file: Arc<SourceFile>) {
-        let dropped = self.files.lock().insert(number, Pin::Open(file));
+    pub fn put(&self, number: u64, file: Arc<SourceFile>, kept: Kept) {
+        let pin = Pin::Open(file);
+        let dropped = self.files.lock().insert(number, File { pin, kept });
         drop(dropped);
+    }
+
+    /// Files that were not looked up for `time`: each is named once. With it, how many will be
+    /// named later.
+    pub fn idle(&self, time: Duration) -> (Vec<u64>, usize) {
+        let (mut idle, mut later) = (Vec::new(), 0);
+        for (number, file) in self.files.lock().iter_mut() {
+            match file.kept {
+                Kept::WhileUsed(last) if last.elapsed() >= time => {
+                    file.kept = Kept::AskedBack;
+                    idle.push(*number);
+                }
+                Kept::WhileUsed(_) => later += 1,
+                Kept::UntilForgotten | Kept::AskedBack => {}
+            }
+        }
+        (idle, later)
     }
 
     /// The attributes of the file now, if it is at hand.
     pub fn stat(&self, number: u64) -> Option<Result<crate::tree::Attr, Error>> {
-        let pin = self.files.lock().get(&number).cloned()?;
+        let pin = self.files.lock().get(&number)?.pin.clone();
         Some(match pin {
             Pin::Open(file) => file.stat(),
             Pin::Found(found) => found.stat(),
@@ -84,7 +133,7 @@ impl Pinned {
     /// The kernel has forgotten the inode: what was kept of it, to be dropped without a lock.
     #[must_use]
     pub fn take(&self, number: u64) -> Option<Pin> {
-        self.files.lock().remove(&number)
+        Some(self.files.lock().remove(&number)?.pin)
     }
 
     /// Lets the older half go: their descriptors are needed.

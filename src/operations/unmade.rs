@@ -80,7 +80,7 @@ impl Operations {
     /// What a look-up in this `__pycache__` is for.
     pub(super) fn wanted(&self, directory: &Inode) -> Want {
         // Where the kernel keeps listings, whoever asks may have read that one.
-        let kept = self.coherence.opens_unasked() && directory.has_pages();
+        let kept = self.coherence.lists_unasked() && directory.has_pages();
         match self.unmade.follows_listing(directory.number) || kept {
             true => Want::Held,
             false => Want::Code,

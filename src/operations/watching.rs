@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Operations;
-use crate::inode::{Inode, Noticed};
-use crate::tree::{Attr, Dir, Error, Found, Identity, Kind, RootDir};
+use crate::inode::{Inode, Noticed, StandsFor};
+use crate::tree::{Attr, Dir, Error, Found, Identity, Kind, RootDir, Time};
 use crate::watch::{Change, Mark};
 
 /// The root whose events are followed.
@@ -31,18 +31,27 @@ impl Operations {
             && directory.is_covered()
     }
 
-    /// How changes of what was found in a directory will be noticed; `names` says whether events
-    /// cover the directory.
-    pub(super) fn notice(&self, root: &RootDir, names: bool, file: &Found) -> Noticed {
+    /// How changes of what was found in a directory whose names events cover will be noticed.
+    /// `now` was taken before it was found.
+    pub(super) fn notice(&self, root: &RootDir, now: Time, file: &Found) -> Noticed {
         let attr = file.attr();
-        let mark = self
-            .events
-            .as_ref()
-            .filter(|_| names)
-            .and_then(|events| events.mark(file, attr, root));
+        let events = self.events.as_ref();
+        let mark = events.and_then(|events| events.mark(file, attr, root));
         Noticed {
-            versioned: self.coherence.opens_unasked() && !content_covered(names, attr, &mark),
+            stands_for: match content_covered(attr, &mark) {
+                true => StandsFor::File,
+                false => self.unnoticed(attr.is_recent(now)),
+            },
             mark,
+        }
+    }
+
+    /// What an inode stands for if nobody tells when its file changes.
+    pub(super) fn unnoticed(&self, is_recent: bool) -> StandsFor {
+        match (self.coherence.opens_unasked(), is_recent) {
+            (false, _) => StandsFor::File,
+            (true, false) => StandsFor::Version,
+            (true, true) => StandsFor::LookUp,
         }
     }
 
@@ -144,9 +153,9 @@ impl Operations {
     }
 }
 
-/// Whether events tell of each change of a file's content and attributes. `names` says that they
-/// do for the names in its directory.
-fn content_covered(names: bool, attr: &Attr, mark: &Option<Mark>) -> bool {
+/// Whether events tell of each change of a file's content and attributes, where they do for the
+/// names in its directory.
+fn content_covered(attr: &Attr, mark: &Option<Mark>) -> bool {
     let by_other_names = attr.kind == Kind::File && attr.nlink > 1;
-    names && (mark.is_some() || !by_other_names && attr.kind != Kind::Directory)
+    mark.is_some() || !by_other_names && attr.kind != Kind::Directory
 }

@@ -163,7 +163,7 @@ fn requests_are_counted_by_operation() {
     };
     it.write("mod.py", "value = 1\n");
     symlink("mod.py", it.source().join("link")).unwrap();
-    it.mount(&["-o", "coherence=strict"]);
+    it.mount(&["-o", "coherence=ttl"]);
     let counts = || it.status().unwrap()["requests"].clone();
     let place = it.mount_point();
     let grows = |operations: &[&str], action: &dyn Fn()| {

@@ -1,0 +1,64 @@
+//! Files that are kept at hand and were not used for a while: the kernel is asked to forget them.
+//!
+//! Where nobody tells that a file was deleted, the descriptor by which it is kept would hold its
+//! space for as long as the kernel knows it, and that may be for ever. Invariant: a file that
+//! somebody has open stays at hand, as the kernel does not forget it before it is closed.
+
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+
+use super::pinned::Kept;
+use super::{Kernel, Operations};
+use crate::inode::Inode;
+
+/// A file that was not looked up for so long is let go.
+const UNUSED: Duration = Duration::from_secs(10);
+
+impl Operations {
+    /// How long the file of an inode is kept at hand, looked up now.
+    pub(super) fn kept(&self, inode: &Inode) -> Kept {
+        if self.coherence.opens_unasked() && !inode.is_versioned() {
+            return Kept::UntilForgotten;
+        }
+        if !self.any_kept.swap(true, SeqCst)
+            && let Some(crowded) = self.crowded.read().as_ref()
+        {
+            let _ = crowded.try_send(());
+        }
+        Kept::WhileUsed(Instant::now())
+    }
+
+    /// When [`Operations::let_unused_go`] is to be called; `None`: when it is told.
+    pub fn look_for_unused_in(&self) -> Option<Duration> {
+        self.any_kept.load(SeqCst).then_some(UNUSED)
+    }
+
+    /// Has the kernel forget the files at hand that nobody has looked up for a while.
+    pub fn let_unused_go(&self, kernel: &dyn Kernel) {
+        // Before they are counted: one that comes later says so again.
+        self.any_kept.store(false, SeqCst);
+        let (idle, later) = self.pinned.idle(UNUSED);
+        if later > 0 {
+            self.any_kept.store(true, SeqCst);
+        }
+        for number in &idle {
+            self.drop_name_of(*number, kernel);
+        }
+        // By whatever other name they are known.
+        if !idle.is_empty() {
+            kernel.forget(&idle);
+        }
+    }
+
+    /// Has the kernel drop the name that an inode was found by: one that is open goes when it is
+    /// closed then, where it would only be not in use.
+    fn drop_name_of(&self, number: u64, kernel: &dyn Kernel) {
+        let Ok(inode) = self.inode(number) else {
+            return;
+        };
+        let place = inode.real().and_then(|real| real.lock().place.clone());
+        if let Some(place) = place {
+            kernel.drop_name(place.parent.number, &place.name);
+        }
+    }
+}
