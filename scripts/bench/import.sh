@@ -14,7 +14,10 @@ find_pycfs
 start_work
 python="${PYCFS_BENCH_PYTHON:-$(interpreters | grep -m 1 '3\.13$' || interpreters | tail -n 1)}"
 tree="$(app_tree_for "$python")"
-for copy in source cold warm nopyc; do cp -a "$tree" "$WORK/$copy"; done
+for copy in source warm nopyc; do cp -a "$tree" "$WORK/$copy"; done
+# One for each round: ext4 makes files slowly for minutes after many were deleted.
+for round in $(seq 1 "$ROUNDS"); do cp -a "$tree" "$WORK/cold-$round"; done
+sync
 PYTHONDONTWRITEBYTECODE=1 "$python" "$SCRIPTS/import_all.py" "$tree" --write "$WORK/names" >/dev/null 2>&1
 
 import_from() { "$python" "$SCRIPTS/import_all.py" "$1" --read "$WORK/names" 2>/dev/null; }
@@ -47,8 +50,6 @@ warm_in() {
     unmount_tree "$WORK/mount"
 }
 for round in $(seq 1 "$ROUNDS"); do
-    find "$WORK/cold" -name __pycache__ -prune -exec rm -rf {} +
-    rm -rf "$WORK/store-$round"
     import_from "$WORK/warm" >/dev/null || true
     timed native-warm "$WORK/warm"
     warm_in watch
@@ -59,11 +60,10 @@ for round in $(seq 1 "$ROUNDS"); do
     fi
     PYTHONPYCACHEPREFIX="$WORK/prefix" timed prefix "$WORK/nopyc"
     PYTHONDONTWRITEBYTECODE=1 timed no-pycs "$WORK/nopyc"
-    timed native-cold "$WORK/cold"
+    timed native-cold "$WORK/cold-$round"
     STORE="$WORK/store-$round" mount_tree "$WORK/source" "$WORK/mount"
     timed cold-store "$WORK/mount"
     unmount_tree "$WORK/mount"
-    rm -rf "$WORK/store-$round"
 done
 [ -z "$bindfs" ] || umount "$WORK/bindfs"
 
