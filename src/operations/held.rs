@@ -32,28 +32,20 @@ impl Held {
         drop(dropped);
     }
 
-    /// The directory with its attributes now, if it is at hand, has this identity and still has a
-    /// name.
-    pub fn get(&self, number: u64, identity: &Identity) -> Option<Dir> {
-        let held = self.directories.lock().get(&number).cloned()?;
-        let dir = held.now().ok()?;
-        (dir.attr().identity == *identity && dir.attr().nlink > 0).then_some(dir)
-    }
-
-    /// The directory with the attributes that were found at its place now, if it is at hand and was
-    /// found there.
-    pub fn get_at_place(
+    /// The directory with the attributes that `look` finds now, if it is at hand and `look` found
+    /// that very one.
+    pub fn get(
         &self,
         number: u64,
         identity: &Identity,
-        look: impl FnOnce() -> Option<Attr>,
+        look: impl FnOnce(&Dir) -> Option<Attr>,
     ) -> Option<Dir> {
         let held = self.directories.lock().get(&number).cloned()?;
-        let known = held.attr();
+        let known = *held.attr();
         if known.identity != *identity {
             return None;
         }
-        let now = look()?;
+        let now = look(&held)?;
         (now.identity == known.identity && now.mount == known.mount).then(|| held.with(now))
     }
 

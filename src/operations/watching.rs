@@ -130,18 +130,23 @@ impl Operations {
         Ok((root, dir, path, covered))
     }
 
+    /// A directory at hand, found by its path.
     fn directory_at_place(&self, inode: &Inode) -> Option<(Dir, std::ffi::OsString)> {
-        let identity = inode.real()?.lock().identity;
         let path = inode.path()?;
-        let look = || self.root.look_at(&path);
-        let dir = self.held.get_at_place(inode.number, &identity, look)?;
+        let dir = self.held(inode, |_| self.root.look_at(&path))?;
         Some((dir, path))
     }
 
+    /// A directory at hand, as long as it has a name.
     fn held_directory(&self, inode: &Inode) -> Option<(Dir, std::ffi::OsString)> {
-        let identity = inode.real()?.lock().identity;
-        let dir = self.held.get(inode.number, &identity)?;
+        let named = |attr: &Attr| attr.nlink > 0;
+        let dir = self.held(inode, |dir| Attr::of_fd(dir).ok().filter(named))?;
         Some((dir, inode.path()?))
+    }
+
+    fn held(&self, inode: &Inode, look: impl FnOnce(&Dir) -> Option<Attr>) -> Option<Dir> {
+        let identity = inode.real()?.lock().identity;
+        self.held.get(inode.number, &identity, look)
     }
 
     /// Keeps a directory at hand, where that is allowed.

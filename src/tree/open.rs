@@ -56,15 +56,9 @@ impl Dir {
         }
     }
 
-    /// The directory's attributes at the time it was opened, or of [`Dir::now`].
+    /// The directory's attributes at the time it was opened, or those that [`Dir::with`] was given.
     pub fn attr(&self) -> &Attr {
         &self.attr
-    }
-
-    /// The same directory with its attributes now.
-    pub fn now(self) -> Result<Dir, Error> {
-        let attr = Attr::of_fd(&self.fd)?;
-        Ok(Dir { attr, ..self })
     }
 
     /// The same directory with attributes that were found elsewhere: they must be its own.
