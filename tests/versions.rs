@@ -7,6 +7,7 @@ mod common;
 use rustix::fs::{Advice, Timespec, Timestamps, fadvise, futimens};
 use std::fs::{self, File};
 use std::io::{Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -135,6 +136,7 @@ fn a_deleted_file_is_let_go_unless_somebody_has_it_open() {
     for name in names {
         mounted.write(name, vec![b'x'; 300_000]);
     }
+    mounted.write("kept", "text");
     settle_down();
     let mirror = |name: &str| mounted.mount_point().join(name);
     fs::metadata(mirror("looked at")).unwrap();
@@ -144,9 +146,13 @@ fn a_deleted_file_is_let_go_unless_somebody_has_it_open() {
         fs::remove_file(mounted.source().join(name)).unwrap();
     }
     assert_eq!(held_without_a_name(&mounted), names.len());
+    let kept = File::open(mounted.mount_point().join("kept")).unwrap();
     eventually("what nobody has open is let go", || {
         held_without_a_name(&mounted) == 1
     });
+    // Whatever the kernel was asked to forget, who has it open finds its place.
+    let place = fs::read_link(format!("/proc/self/fd/{}", kept.as_raw_fd())).unwrap();
+    assert_eq!(place, mounted.mount_point().join("kept"));
     let mut bytes = Vec::new();
     fadvise(&open, 0, None, Advice::DontNeed).unwrap();
     open.read_to_end(&mut bytes).unwrap();

@@ -6,7 +6,7 @@
 //!
 //! Where nobody tells that a file was deleted, its space would not be given back as long as the
 //! kernel keeps what it found. So those that were not looked up for a while are [`Pinned::idle`]:
-//! the kernel is asked to forget them, once, and does so unless somebody has them open.
+//! the kernel is asked to forget them, and does so unless somebody has them open.
 
 use hashlink::LruCache;
 use parking_lot::Mutex;
@@ -34,8 +34,6 @@ pub(super) enum Kept {
     UntilForgotten,
     /// Until it was not looked up for a while, the last time then.
     WhileUsed(Instant),
-    /// The same, and the kernel was asked to forget it.
-    AskedBack,
 }
 
 #[derive(Clone)]
@@ -99,21 +97,17 @@ impl Pinned {
         drop(dropped);
     }
 
-    /// Files that were not looked up for `time`: each is named once. With it, how many will be
-    /// named later.
-    pub fn idle(&self, time: Duration) -> (Vec<u64>, usize) {
-        let (mut idle, mut later) = (Vec::new(), 0);
-        for (number, file) in self.files.lock().iter_mut() {
+    /// Files that were not looked up for `time`, and whether there will be others.
+    pub fn idle(&self, time: Duration) -> (Vec<u64>, bool) {
+        let (mut idle, mut others) = (Vec::new(), false);
+        for (number, file) in self.files.lock().iter() {
             match file.kept {
-                Kept::WhileUsed(last) if last.elapsed() >= time => {
-                    file.kept = Kept::AskedBack;
-                    idle.push(*number);
-                }
-                Kept::WhileUsed(_) => later += 1,
-                Kept::UntilForgotten | Kept::AskedBack => {}
+                Kept::WhileUsed(last) if last.elapsed() >= time => idle.push(*number),
+                Kept::WhileUsed(_) => others = true,
+                Kept::UntilForgotten => {}
             }
         }
-        (idle, later)
+        (idle, others)
     }
 
     /// The attributes of the file now, if it is at hand.

@@ -33,25 +33,28 @@ impl Operations {
         self.any_kept.load(SeqCst).then_some(UNUSED)
     }
 
-    /// Has the kernel forget the files at hand that nobody has looked up for a while.
+    /// Has the kernel forget the files at hand that nobody has looked up for a while. Those that
+    /// somebody has open stay, and are named again the next time.
     pub fn let_unused_go(&self, kernel: &dyn Kernel) {
         // Before they are counted: one that comes later says so again.
         self.any_kept.store(false, SeqCst);
-        let (idle, later) = self.pinned.idle(UNUSED);
-        if later > 0 {
+        let (idle, others) = self.pinned.idle(UNUSED);
+        if others || !idle.is_empty() {
             self.any_kept.store(true, SeqCst);
         }
-        for number in &idle {
-            self.drop_name_of(*number, kernel);
+        if idle.is_empty() || kernel.forget(&idle) {
+            return;
         }
-        // By whatever other name they are known.
-        if !idle.is_empty() {
-            kernel.forget(&idle);
+        // A kernel that cannot be told drops names, also of what is open, whose path would be a
+        // deleted file's for its user. So only where that is true.
+        for number in idle {
+            if self.pinned.names(number) == Some(0) {
+                self.drop_name_of(number, kernel);
+            }
         }
     }
 
-    /// Has the kernel drop the name that an inode was found by: one that is open goes when it is
-    /// closed then, where it would only be not in use.
+    /// Has the kernel drop the name that an inode was found by.
     fn drop_name_of(&self, number: u64, kernel: &dyn Kernel) {
         let Ok(inode) = self.inode(number) else {
             return;
