@@ -15,7 +15,7 @@ binary="$(realpath "$1")"
 shift
 name="$(basename "$binary")"
 case "${name%-*}" in
-coherence | faults | filesystems | listings | lost_events | mirror | model | mounting | synthesis) ;;
+coherence | faults | filesystems | listings | lost_events | mirror | model | mounting | synthesis | versions) ;;
 *) exec "$binary" "$@" ;;
 esac
 for each in "$@"; do
