@@ -146,13 +146,13 @@ fn a_deleted_file_is_let_go_unless_somebody_has_it_open() {
         fs::remove_file(mounted.source().join(name)).unwrap();
     }
     assert_eq!(held_without_a_name(&mounted), names.len());
-    let kept = File::open(mounted.mount_point().join("kept")).unwrap();
+    let kept = File::open(mirror("kept")).unwrap();
     eventually("what nobody has open is let go", || {
         held_without_a_name(&mounted) == 1
     });
     // Whatever the kernel was asked to forget, who has it open finds its place.
     let place = fs::read_link(format!("/proc/self/fd/{}", kept.as_raw_fd())).unwrap();
-    assert_eq!(place, mounted.mount_point().join("kept"));
+    assert_eq!(place, mirror("kept"));
     let mut bytes = Vec::new();
     fadvise(&open, 0, None, Advice::DontNeed).unwrap();
     open.read_to_end(&mut bytes).unwrap();

@@ -325,7 +325,7 @@ impl Operations {
 }
 
 /// The directory and the name that an inode was last looked up by.
-fn name_of(inode: &Arc<Inode>) -> Option<(u64, OsString)> {
+pub(super) fn name_of(inode: &Arc<Inode>) -> Option<(u64, OsString)> {
     match &inode.body {
         Body::Real(real) => {
             let place = real.lock().place.clone()?;

@@ -7,6 +7,7 @@
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::{Duration, Instant};
 
+use super::invalidate::name_of;
 use super::pinned::Kept;
 use super::{Kernel, Operations};
 use crate::inode::Inode;
@@ -48,20 +49,12 @@ impl Operations {
         // A kernel that cannot be told drops names, also of what is open, whose path would be a
         // deleted file's for its user. So only where that is true.
         for number in idle {
-            if self.pinned.names(number) == Some(0) {
-                self.drop_name_of(number, kernel);
+            if self.pinned.names(number) == Some(0)
+                && let Ok(inode) = self.inode(number)
+                && let Some((parent, name)) = name_of(&inode)
+            {
+                kernel.drop_name(parent, &name);
             }
-        }
-    }
-
-    /// Has the kernel drop the name that an inode was found by.
-    fn drop_name_of(&self, number: u64, kernel: &dyn Kernel) {
-        let Ok(inode) = self.inode(number) else {
-            return;
-        };
-        let place = inode.real().and_then(|real| real.lock().place.clone());
-        if let Some(place) = place {
-            kernel.drop_name(place.parent.number, &place.name);
         }
     }
 }
