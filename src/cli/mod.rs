@@ -18,6 +18,7 @@ mod warm;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -109,6 +110,15 @@ fn is_mount_helper(program: &Path) -> bool {
         program.file_name().and_then(|name| name.to_str()),
         Some("mount.pycfs" | "mount.fuse.pycfs")
     )
+}
+
+/// Prints text to the standard output. That nobody reads any more, as with `| head`, is no failure.
+fn show(text: impl std::fmt::Display) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => fail(error),
+        Ok(()) | Err(_) => ExitCode::SUCCESS,
+    }
 }
 
 /// Prints an error and gives the exit code for a failure.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::fail;
+use super::{fail, show};
 use crate::control::{Failure, Request, ask};
 use crate::mount::{self, Entry};
 
@@ -37,14 +37,8 @@ fn one(path: &Path, as_json: bool) -> ExitCode {
         Err(error) => return fail(format!("cannot read the mount table: {error}")),
     };
     match ask(&entry.socket(), Request::Status, PATIENCE) {
-        Ok(status) if as_json => {
-            println!("{status:#}");
-            ExitCode::SUCCESS
-        }
-        Ok(status) => {
-            print(&status);
-            ExitCode::SUCCESS
-        }
+        Ok(status) if as_json => show(format_args!("{status:#}\n")),
+        Ok(status) => show(text(&status)),
         Err(error) => fail(silence(&entry, &error)),
     }
 }
@@ -74,7 +68,7 @@ fn all(as_json: bool) -> ExitCode {
         Err(error) => return fail(format!("cannot read the mount table: {error}")),
     };
     let mut list = Vec::new();
-    let mut code = ExitCode::SUCCESS;
+    let mut silent = false;
     for entry in &mounts {
         match ask(&entry.socket(), Request::Status, PATIENCE) {
             Ok(status) => list.push(status),
@@ -86,30 +80,29 @@ fn all(as_json: bool) -> ExitCode {
                     "source": entry.source.to_string_lossy(),
                     "error": error,
                 }));
-                code = ExitCode::FAILURE;
+                silent = true;
             }
         }
     }
-    if as_json {
-        println!("{:#}", Value::Array(list));
+    let code = if as_json {
+        show(format_args!("{:#}\n", Value::Array(list)))
     } else if list.is_empty() {
-        println!("nothing is mounted");
+        show("nothing is mounted\n")
     } else {
-        for status in &list {
-            print(status);
-        }
-    }
-    code
+        show(list.iter().map(text).collect::<String>())
+    };
+    if silent { ExitCode::FAILURE } else { code }
 }
 
 /// The status for people: a heading, then one line a subject.
-fn print(status: &Value) {
-    let text = |value: &Value| match value {
+fn text(status: &Value) -> String {
+    let plain = |value: &Value| match value {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
-    let field = |name: &str| status.get(name).map(text).unwrap_or_default();
-    println!("{} on {}", field("source"), field("mount_point"));
+    let mut lines = Vec::new();
+    let field = |name: &str| status.get(name).map(plain).unwrap_or_default();
+    lines.push(format!("{} on {}", field("source"), field("mount_point")));
     for (label, name) in [
         ("daemon", "pid"),
         ("up, seconds", "uptime_seconds"),
@@ -118,20 +111,20 @@ fn print(status: &Value) {
         ("memory, bytes", "resident_bytes"),
         ("inodes", "inodes"),
     ] {
-        println!("  {label:<15} {}", field(name));
+        lines.push(format!("  {label:<15} {}", field(name)));
     }
-    let coherence = |name: &str| status.pointer(name).map(text).unwrap_or_default();
-    println!(
+    let coherence = |name: &str| status.pointer(name).map(plain).unwrap_or_default();
+    lines.push(format!(
         "  {:<15} {} ({})",
         "coherence",
         coherence("/coherence/mode"),
         coherence("/coherence/reason")
-    );
+    ));
     let list = |name: &str| match status.get(name) {
-        Some(Value::Array(items)) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Some(Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join(", "),
         _ => String::new(),
     };
-    println!("  {:<15} {}", "in use", list("in_use"));
+    lines.push(format!("  {:<15} {}", "in use", list("in_use")));
     for group in [
         "interpreters",
         "followed",
@@ -143,13 +136,14 @@ fn print(status: &Value) {
         let Some(Value::Object(members)) = status.get(group) else {
             continue;
         };
-        println!("  {group}");
+        lines.push(format!("  {group}"));
         flat(members, "", &mut |name, value| {
             if *value != json!(0) && !value.is_null() {
-                println!("    {name:<25} {}", text(value));
+                lines.push(format!("    {name:<25} {}", plain(value)));
             }
         });
     }
+    lines.join("\n") + "\n"
 }
 
 /// Calls `show` with each value that is no object, named by its path.

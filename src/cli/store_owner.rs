@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fail;
+use super::{fail, show};
 use crate::control::{Request, ask};
 use crate::mount;
 use crate::store::{self, Store};
@@ -64,10 +64,7 @@ fn owns(socket: &Path, dir: &Path) -> bool {
 /// Prints a report as JSON.
 pub fn print(report: &impl Serialize) -> ExitCode {
     match serde_json::to_string_pretty(report) {
-        Ok(text) => {
-            println!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => show(text + "\n"),
         Err(error) => fail(error),
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::fail;
+use super::{fail, show};
 use crate::control::{Request, ask};
 use crate::mount;
 use crate::pyc::{CacheName, Level, Target};
@@ -74,13 +74,13 @@ pub fn run(args: &Args) -> ExitCode {
     let bar = bar(args.quiet, sources.len() * wanted.len());
     let (there, absent) = ask_for_all(&sources, &wanted, &bar);
     bar.finish_and_clear();
-    if !args.quiet {
-        println!(
-            "{} sources: {there} entries are there, {absent} are absent",
-            sources.len()
-        );
+    if args.quiet {
+        return ExitCode::SUCCESS;
     }
-    ExitCode::SUCCESS
+    show(format_args!(
+        "{} sources: {there} entries are there, {absent} are absent\n",
+        sources.len()
+    ))
 }
 
 /// The versions and levels to compile for.

@@ -26,6 +26,7 @@ mod unmarshal;
 
 use rustpython::vm::{InterpreterBuilder, Settings};
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -59,7 +60,8 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
     let parsed = match arguments::parse(arguments) {
         Ok(parsed) => parsed,
         Err(Stop::Told(text)) => {
-            print!("{text}");
+            // Nobody who still reads it, as with `| head`, is no failure.
+            let _ = std::io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(text)) => {

@@ -102,6 +102,26 @@ fn every_key_is_there_and_people_see_the_same() {
 }
 
 #[test]
+fn a_reader_who_leaves_early_is_no_failure() {
+    let Some(it) = Background::mounted(&[]) else {
+        return;
+    };
+    for flags in [&[][..], &["--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = pycfs()
+            .arg("status")
+            .args(flags)
+            .arg(it.mount_point())
+            .stdout(writer)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*said), (Some(0), ""), "{flags:?}");
+    }
+}
+
+#[test]
 fn all_mounts_are_listed_and_one_is_found_by_any_path_to_it() {
     let Some(it) = Background::mounted(&[]) else {
         return;
