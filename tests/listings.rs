@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::background::grow_old;
 use common::mounted::{Mounted, pycfs, succeed};
 use common::{command, interpreters, skipped};
 use pycfs::pyc::Target;
@@ -69,11 +70,6 @@ fn names(directory: &Path) -> BTreeSet<String> {
     entries
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect()
-}
-
-/// Waits until nothing counts as just changed.
-fn grow_old() {
-    std::thread::sleep(Duration::from_millis(2100));
 }
 
 fn has(program: &str) -> bool {
@@ -135,7 +131,7 @@ fn looking_at_entries_reads_nothing_ahead() {
     fs::read(entry(&mounted, "first", target)).unwrap();
     assert_eq!(mounted.stop(), Some(0));
     // What changed but now is read at each request.
-    std::thread::sleep(Duration::from_millis(2100));
+    grow_old();
     mounted.start(&["-o", &format!("python={target}")]);
     let cache = mounted.mount_point().join("__pycache__");
     // The entry is in the store, so it is found there and shown with its size.

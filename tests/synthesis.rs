@@ -3,6 +3,7 @@
 
 mod common;
 
+use common::background::grow_old;
 use common::mounted::{Mounted, succeed};
 use common::{command, interpreters};
 use pycfs::pyc::{Level, Target};
@@ -507,7 +508,7 @@ fn what_a_module_of_the_store_imports_is_in_memory_before_it_is_asked_for() {
     let contents = pycs.each_ref().map(|pyc| fs::read(pyc).unwrap());
     assert_eq!(mounted.stop(), Some(0));
     // What changed but now is read at each request.
-    std::thread::sleep(Duration::from_millis(2100));
+    grow_old();
     mounted.start(&[]);
     assert_eq!(fs::read(&pycs[0]).unwrap(), contents[0]);
     let end = Instant::now() + Duration::from_secs(30);

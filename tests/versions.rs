@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use common::background::eventually;
+use common::background::{eventually, grow_old};
 use common::mounted::{Mounted, succeed};
 use common::{command, interpreters};
 
@@ -27,10 +27,6 @@ fn seen(path: &Path) -> (u64, u64, Vec<u8>) {
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).unwrap();
     (by_name, by_descriptor, bytes)
-}
-
-fn settle_down() {
-    std::thread::sleep(std::time::Duration::from_millis(2100));
 }
 
 /// What the daemon has open of files that have no name any more.
@@ -61,7 +57,7 @@ fn an_import_asks_nothing_when_it_opens() {
         .args(["-S", "-c", &script])
         .env("PYTHONPATH", mounted.mount_point());
     succeed(&mut import);
-    settle_down();
+    grow_old();
     succeed(&mut import);
     let before = mounted.count("/requests/lookup");
     succeed(&mut import);
@@ -106,7 +102,7 @@ fn each_edit_is_seen_at_once_under_the_number_of_the_source() {
             still_open.push(File::open(&mirror).unwrap());
         }
         if round % 30 == 29 {
-            settle_down();
+            grow_old();
             let (by_name, by_descriptor, _) = seen(&mirror);
             assert_eq!((by_name, by_descriptor), (number, number));
         }
@@ -119,13 +115,13 @@ fn an_edit_after_a_pause_is_seen_at_the_next_open() {
     let source = mounted.write("data", "one");
     let mirror = mounted.mount_point().join("data");
     assert_eq!(fs::read(&mirror).unwrap(), b"one");
-    settle_down();
+    grow_old();
     for text in ["two", "six", "ten"] {
         assert_ne!(fs::read(&mirror).unwrap(), text.as_bytes());
         let mut file = File::options().write(true).open(&source).unwrap();
         file.write_all(text.as_bytes()).unwrap();
         assert_eq!(fs::read(&mirror).unwrap(), text.as_bytes());
-        settle_down();
+        grow_old();
     }
 }
 
@@ -137,7 +133,7 @@ fn a_deleted_file_is_let_go_unless_somebody_has_it_open() {
         mounted.write(name, vec![b'x'; 300_000]);
     }
     mounted.write("kept", "text");
-    settle_down();
+    grow_old();
     let mirror = |name: &str| mounted.mount_point().join(name);
     fs::metadata(mirror("looked at")).unwrap();
     fs::read(mirror("read")).unwrap();

@@ -29,8 +29,6 @@ pub struct Place {
 pub struct Real {
     /// Which file the number stands for now.
     pub identity: Identity,
-    /// Which version of the file alone it stands for; 0: for the file, whatever it holds.
-    pub version: u64,
     /// Whether it is a directory.
     pub is_directory: bool,
     /// Whether events tell of each change in it (of a directory), or of it by whatever name (of a
@@ -59,8 +57,11 @@ pub enum Body {
 /// One inode.
 #[derive(Debug)]
 pub struct Inode {
-    /// The number the kernel and its users see.
+    /// The number by which the kernel knows it.
     pub number: u64,
+    /// Which version of a file alone it stands for; 0: for all that it stands for, whatever that
+    /// holds.
+    version: u64,
     /// What it stands for.
     pub body: Body,
     /// Whether the kernel may hold pages of it: content, entries, or a symlink's target.
@@ -94,7 +95,7 @@ impl Inode {
 
     /// Whether it stands for one version of a file only.
     pub fn is_versioned(&self) -> bool {
-        self.real().is_some_and(|real| real.lock().version != 0)
+        self.version != 0
     }
 
     /// Whether events tell of each change in this directory.
@@ -186,10 +187,10 @@ impl Table {
     pub fn new(root: Identity, events: Option<Arc<Events>>) -> Table {
         let inode = Arc::new(Inode {
             number: ROOT,
+            version: 0,
             pages: AtomicBool::new(false),
             body: Body::Real(Mutex::new(Real {
                 identity: root,
-                version: 0,
                 is_directory: true,
                 covered: false,
                 place: None,
@@ -264,11 +265,13 @@ impl Table {
         }
         let mut table = self.held.lock();
         while let Some(held) = table.get_mut(&number) {
-            if let Body::Real(real) = &held.inode.body {
+            if held.inode.version == version
+                && let Body::Real(real) = &held.inode.body
+            {
                 let mut real = real.lock();
                 // One that has another birth time was deleted, and the filesystem has used its
                 // number again; those who have it open still read it under that number.
-                if real.identity == attr.identity && real.version == version {
+                if real.identity == attr.identity {
                     real.place = Some(place);
                     self.cover(number, &mut real, noticed.mark);
                     drop(real);
@@ -280,7 +283,6 @@ impl Table {
         }
         let mut real = Real {
             identity: attr.identity,
-            version,
             is_directory: attr.kind == Kind::Directory,
             covered: false,
             place: Some(place),
@@ -288,7 +290,7 @@ impl Table {
             sources: None,
         };
         self.cover(number, &mut real, noticed.mark);
-        let inode = insert(&mut table, number, Body::Real(Mutex::new(real)));
+        let inode = insert(&mut table, number, version, Body::Real(Mutex::new(real)));
         (inode, generation(attr.identity.birth))
     }
 
@@ -327,11 +329,11 @@ impl Table {
         let mut number = number::of_source(attr, root);
         let table = self.held.lock();
         while let Some(held) = table.get(&number) {
-            if let Body::Real(real) = &held.inode.body {
-                let real = real.lock();
-                if real.identity == attr.identity && real.version == 0 {
-                    return Some(Arc::clone(&held.inode));
-                }
+            if held.inode.version == 0
+                && let Body::Real(real) = &held.inode.body
+                && real.lock().identity == attr.identity
+            {
+                return Some(Arc::clone(&held.inode));
             }
             number = number::next(number);
         }
@@ -404,7 +406,7 @@ impl Table {
             }
             number = number::next(number);
         }
-        insert(&mut table, number, Body::CacheDirectory(Arc::clone(of)))
+        insert(&mut table, number, 0, Body::CacheDirectory(Arc::clone(of)))
     }
 
     /// The inode for a pyc, counted as looked up once. The same bytes at the same place have the
@@ -422,7 +424,7 @@ impl Table {
             }
             number = number::next(number);
         }
-        insert(&mut table, number, Body::Pyc(RwLock::new(pyc)))
+        insert(&mut table, number, 0, Body::Pyc(RwLock::new(pyc)))
     }
 
     /// Whether the kernel holds this pyc with its size.
@@ -474,9 +476,10 @@ impl Table {
     }
 }
 
-fn insert(table: &mut HashMap<u64, Held>, number: u64, body: Body) -> Arc<Inode> {
+fn insert(table: &mut HashMap<u64, Held>, number: u64, version: u64, body: Body) -> Arc<Inode> {
     let inode = Arc::new(Inode {
         number,
+        version,
         body,
         pages: AtomicBool::new(false),
     });

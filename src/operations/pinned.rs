@@ -59,8 +59,7 @@ impl Pinned {
     /// Keeps a file that was looked up.
     pub fn keep(&self, number: u64, found: Found, kept: Kept) {
         let mut files = self.files.lock();
-        if let Some(file) = files.get_mut(&number) {
-            file.kept = kept;
+        if touch(&mut files, number, kept) {
             return;
         }
         let pin = Pin::Found(Arc::new(found));
@@ -71,9 +70,7 @@ impl Pinned {
 
     /// Notes that a file was looked up, if it is at hand. Says whether it is.
     pub fn touch(&self, number: u64, kept: Kept) -> bool {
-        let mut files = self.files.lock();
-        let file = files.get_mut(&number);
-        file.map(|file| file.kept = kept).is_some()
+        touch(&mut self.files.lock(), number, kept)
     }
 
     /// The file open for reading, if it is at hand.
@@ -144,4 +141,9 @@ impl Pinned {
     pub fn len(&self) -> usize {
         self.files.lock().len()
     }
+}
+
+fn touch(files: &mut LruCache<u64, File>, number: u64, kept: Kept) -> bool {
+    let file = files.get_mut(&number);
+    file.map(|file| file.kept = kept).is_some()
 }

@@ -27,6 +27,11 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
+/// Waits until nothing that was written counts as just changed.
+pub fn grow_old() {
+    std::thread::sleep(Duration::from_millis(2100));
+}
+
 /// The output of a command. Panics if it, or anybody who holds its standard output or error, has
 /// not ended in time.
 pub fn bounded(command: &mut Command) -> Output {
