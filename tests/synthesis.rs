@@ -427,8 +427,7 @@ fn fifty_readers_of_a_cold_module_cause_one_compile() {
             )
             .unwrap();
         }
-    }
-    for module in 0..4 {
+        // The next one is not there yet: it would be compiled ahead.
         let names: Vec<String> = (0..9)
             .map(|copy| format!("m{module}_{copy}.py"))
             .chain([format!("m{module}.py")])

@@ -1,4 +1,5 @@
-//! Working ahead: the modules that a reader will ask for next are read from the store, or compiled,
+//! Working ahead: the modules that a reader will ask for next, which are those that its modules
+//! import and those that are likely ([`super::siblings`]), are read from the store, or compiled,
 //! while it is busy with this one.
 //!
 //! Invariants: only a request for code starts it, and it goes no further than a number of modules
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::imports::{Import, guess};
+use super::siblings::{self, Likely, Siblings};
 use super::synthesis::{Ask, Want};
 use crate::pyc::{CacheName, Level, Target};
 use crate::tree::symlink::join;
@@ -32,6 +34,8 @@ const EACH: usize = 3;
 const LEAD: usize = 96;
 /// After so long without a request all that waits is dropped: it keeps a root, which may be replaced.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// A source that is larger is not compiled because it is likely to be asked for: it may be data.
+const LARGE: u64 = 256 << 10;
 /// How many modules that had their turn are remembered, not to be looked at again.
 const REMEMBERED: usize = 16_384;
 
@@ -42,6 +46,8 @@ struct Module {
     path: OsString,
     target: Target,
     level: Level,
+    /// How large its source may be, in bytes.
+    largest: u64,
 }
 
 /// A source whose imports are to be looked for.
@@ -54,8 +60,21 @@ struct Noted {
     head: Vec<u8>,
 }
 
+/// A module that was asked for, and what is likely to be next.
+struct Run {
+    root: Arc<RootDir>,
+    /// Of its directory.
+    path: OsString,
+    stem: Vec<u8>,
+    target: Target,
+    level: Level,
+    likely: Likely,
+}
+
 struct Waiting {
     noted: Vec<Noted>,
+    runs: Vec<Run>,
+    siblings: Siblings,
     stack: Vec<Module>,
     /// How many modules may be prepared.
     credit: usize,
@@ -63,8 +82,25 @@ struct Waiting {
     stopped: bool,
 }
 
+impl Waiting {
+    /// Puts a module on the stack unless it had its turn.
+    fn push(&mut self, module: Module) {
+        let key = (module.path.clone(), module.target, module.level);
+        if self.seen.insert(key, ()).is_none() {
+            self.stack.push(module);
+        }
+    }
+
+    /// Drops what waits longest, if too much does.
+    fn shorten(&mut self) {
+        let excess = self.stack.len().saturating_sub(WAITING);
+        self.stack.drain(..excess);
+    }
+}
+
 enum Next {
     Source(Noted),
+    Run(Run),
     Module(Module),
 }
 
@@ -79,6 +115,8 @@ impl Default for Ahead {
         Ahead {
             waiting: Mutex::new(Waiting {
                 noted: Vec::new(),
+                runs: Vec::new(),
+                siblings: Siblings::default(),
                 stack: Vec::new(),
                 credit: LEAD,
                 seen: LruCache::new(REMEMBERED),
@@ -91,10 +129,27 @@ impl Default for Ahead {
 
 impl Ahead {
     /// Notes that a reader asked for code.
-    pub fn asked(&self) {
+    pub fn asked(&self, ask: &Ask) {
+        let CacheName {
+            ref stem,
+            target,
+            level,
+        } = ask.name;
         let mut waiting = self.waiting.lock();
-        let waits = waiting.credit == 0;
+        let mut waits = waiting.credit == 0;
         waiting.credit = (waiting.credit + EACH).min(LEAD);
+        let likely = waiting.siblings.asked(&ask.path, stem, target, level);
+        if likely != Likely::default() && waiting.runs.len() < NOTED {
+            waits = true;
+            waiting.runs.push(Run {
+                root: Arc::clone(&ask.root),
+                path: ask.path.clone(),
+                stem: stem.clone(),
+                target,
+                level,
+                likely,
+            });
+        }
         drop(waiting);
         if waits {
             self.changed.notify_one();
@@ -128,22 +183,49 @@ impl Ahead {
         let mut waiting = self.waiting.lock();
         // What is imported first is to be on top.
         for path in modules.into_iter().rev() {
-            let key = (path, noted.target, noted.level);
-            if waiting.seen.contains_key(&key) {
-                continue;
-            }
-            waiting.seen.insert(key.clone(), ());
-            let (path, target, level) = key;
-            let root = Arc::clone(&noted.root);
-            waiting.stack.push(Module {
-                root,
+            waiting.push(Module {
+                root: Arc::clone(&noted.root),
                 path,
-                target,
-                level,
+                target: noted.target,
+                level: noted.level,
+                largest: u64::MAX,
             });
         }
-        let excess = waiting.stack.len().saturating_sub(WAITING);
-        waiting.stack.drain(..excess);
+        waiting.shorten();
+    }
+
+    /// Puts what is likely to be asked for after a module on the stack.
+    fn look_for_likely(&self, run: &Run) {
+        let (directory, name) = siblings::member(&run.path, &run.stem);
+        let mut paths = Vec::new();
+        let package = |paths: &mut Vec<OsString>, path: &OsStr| {
+            paths.extend(run.likely.common.iter().map(|name| join(path, name)));
+        };
+        if directory.len() != run.path.len() {
+            package(&mut paths, &run.path);
+        }
+        if run.likely.next > 0 {
+            let next = Dir::open(&*run.root, directory)
+                .and_then(|dir| siblings::next(&dir, name, run.likely.next));
+            for (name, is_package) in next.into_iter().flatten() {
+                let path = join(directory, &name);
+                paths.push(path.clone());
+                if is_package {
+                    package(&mut paths, &path);
+                }
+            }
+        }
+        let mut waiting = self.waiting.lock();
+        for path in paths.into_iter().rev() {
+            waiting.push(Module {
+                root: Arc::clone(&run.root),
+                path,
+                target: run.target,
+                level: run.level,
+                largest: LARGE,
+            });
+        }
+        waiting.shorten();
     }
 
     /// Hands out modules to `prepare`, one after the other, until [`Ahead::stop`]. A panic costs one
@@ -152,6 +234,7 @@ impl Ahead {
         while let Some(next) = self.next() {
             let outcome = catch_unwind(AssertUnwindSafe(|| match next {
                 Next::Source(noted) => self.look_for_imports(&noted),
+                Next::Run(run) => self.look_for_likely(&run),
                 Next::Module(module) => {
                     if let Some(ask) = find(&module) {
                         self.pay();
@@ -178,6 +261,9 @@ impl Ahead {
             }
             if let Some(noted) = waiting.noted.pop() {
                 return Some(Next::Source(noted));
+            }
+            if let Some(run) = waiting.runs.pop() {
+                return Some(Next::Run(run));
             }
             if waiting.credit > 0
                 && let Some(module) = waiting.stack.pop()
@@ -213,7 +299,10 @@ fn request(module: &Module, path: &OsStr, stem: &[u8]) -> Option<Ask> {
         target: module.target,
         level: module.level,
     };
-    dir.stat(OsStr::from_bytes(&name.source_name())).ok()?;
+    let source = dir.stat(OsStr::from_bytes(&name.source_name())).ok()?;
+    if source.size > module.largest {
+        return None;
+    }
     Some(Ask {
         root: Arc::clone(&module.root),
         dir,
@@ -263,7 +352,7 @@ fn top_of_packages(root: &RootDir, path: &OsStr) -> OsString {
 }
 
 /// A path's directory (empty for the root) and its last component.
-fn split(path: &OsStr) -> (&OsStr, &OsStr) {
+pub(super) fn split(path: &OsStr) -> (&OsStr, &OsStr) {
     let bytes = path.as_bytes();
     match bytes.iter().rposition(|byte| *byte == b'/') {
         Some(at) => {
@@ -281,6 +370,7 @@ fn split(path: &OsStr) -> (&OsStr, &OsStr) {
 mod tests {
     use super::*;
     use crate::tree::Root;
+    use std::os::unix::ffi::OsStringExt;
     use std::time::Instant;
 
     /// Waits until something holds.
@@ -292,6 +382,63 @@ mod tests {
         }
     }
 
+    fn ask(tree: &tempfile::TempDir, path: &str, stem: &str) -> Ask {
+        let root = Root::open(tree.path(), false).unwrap().current();
+        let name = format!("{stem}.cpython-313.pyc");
+        Ask {
+            dir: Dir::open(&*root, OsStr::new(path)).unwrap(),
+            root,
+            path: OsString::from(path),
+            directory: 0,
+            name: CacheName::parse(name.as_bytes()).unwrap(),
+            want: Want::Code,
+        }
+    }
+
+    #[test]
+    fn what_is_likely_is_prepared_unless_it_is_large() {
+        let tree = tempfile::tempdir().unwrap();
+        let write = |path: &str, size: usize| {
+            let path = tree.path().join(format!("{path}.py"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "#".repeat(size)).unwrap();
+        };
+        for path in [
+            "a",
+            "b",
+            "d",
+            "apps/k/models",
+            "apps/l/models",
+            "apps/m/__init__",
+        ] {
+            write(path, 1);
+        }
+        write("apps/m/models", 1);
+        write("apps/m/other", 1);
+        write("c", 1 + usize::try_from(LARGE).unwrap());
+        let ahead = Ahead::default();
+        let prepared = Mutex::new(Vec::new());
+        let note = |ask: Ask| {
+            let name = OsString::from_vec(ask.name.stem);
+            prepared.lock().push(join(&ask.path, &name));
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| ahead.run(note));
+            for stem in ["a", "b"] {
+                ahead.asked(&ask(&tree, "", stem));
+            }
+            until("the next is there", || *prepared.lock() == ["d"]);
+            for package in ["apps/k", "apps/l"] {
+                ahead.asked(&ask(&tree, package, "models"));
+            }
+            ahead.asked(&ask(&tree, "apps/m", "__init__"));
+            until("so is what others had", || {
+                *prepared.lock() == ["d", "apps/m/models"]
+            });
+            ahead.stop();
+        });
+    }
+
     #[test]
     fn it_goes_no_further_than_its_lead_until_a_reader_asks_again() {
         let tree = tempfile::tempdir().unwrap();
@@ -300,16 +447,7 @@ mod tests {
             source.push_str(&format!("import m{number}\n"));
             std::fs::write(tree.path().join(format!("m{number}.py")), "").unwrap();
         }
-        let root = Root::open(tree.path(), false).unwrap().current();
-        let name = CacheName::parse(b"main.cpython-313.pyc").unwrap();
-        let ask = Ask {
-            dir: Dir::open(&*root, OsStr::new("")).unwrap(),
-            root,
-            path: OsString::new(),
-            directory: 0,
-            name,
-            want: Want::Code,
-        };
+        let ask = ask(&tree, "", "main");
         let ahead = Ahead::default();
         let prepared = Mutex::new(Vec::new());
         let count = || prepared.lock().len();
@@ -317,7 +455,7 @@ mod tests {
             scope.spawn(|| ahead.run(|ask| prepared.lock().push(ask.name.stem)));
             ahead.note(&ask, source.as_bytes());
             until("the lead is used", || count() == LEAD);
-            ahead.asked();
+            ahead.asked(&ask);
             until("a request is worth some more", || count() == LEAD + EACH);
             ahead.stop();
         });

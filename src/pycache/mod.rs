@@ -16,6 +16,7 @@ mod entry;
 mod flight;
 mod imports;
 mod recent;
+mod siblings;
 mod source;
 mod synthesis;
 mod threads;

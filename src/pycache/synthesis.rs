@@ -340,7 +340,7 @@ impl Synthesis {
         self.note_use(ask.name.target, ask.name.level);
         let ahead = Some(&self.ahead).filter(|_| self.options.ahead && ask.want == Want::Code);
         if let Some(ahead) = ahead {
-            ahead.asked();
+            ahead.asked(&ask);
         }
         let mut hash = None;
         if self.options.mode != InvalidationMode::Timestamp && ask.name.target != Target::OLDEST {
