@@ -18,7 +18,7 @@ use super::imports::{Import, guess};
 use super::siblings::{self, Likely, Siblings};
 use super::synthesis::{Ask, Want};
 use crate::pyc::{CacheName, Level, Target};
-use crate::tree::symlink::join;
+use crate::tree::symlink::{join, split};
 use crate::tree::{Dir, RootDir};
 
 /// How many modules may wait.
@@ -78,7 +78,8 @@ struct Waiting {
     stack: Vec<Module>,
     /// How many modules may be prepared.
     credit: usize,
-    seen: LruCache<(OsString, Target, Level), ()>,
+    /// Modules that had their turn, and whether a reader asked for them.
+    seen: LruCache<(OsString, Target, Level), bool>,
     stopped: bool,
 }
 
@@ -86,7 +87,8 @@ impl Waiting {
     /// Puts a module on the stack unless it had its turn.
     fn push(&mut self, module: Module) {
         let key = (module.path.clone(), module.target, module.level);
-        if self.seen.insert(key, ()).is_none() {
+        if !self.seen.contains_key(&key) {
+            self.seen.insert(key, false);
             self.stack.push(module);
         }
     }
@@ -135,10 +137,16 @@ impl Ahead {
             target,
             level,
         } = ask.name;
+        let (directory, name) = siblings::member(&ask.path, stem);
+        let key = (join(directory, OsStr::from_bytes(name)), target, level);
         let mut waiting = self.waiting.lock();
         let mut waits = waiting.credit == 0;
         waiting.credit = (waiting.credit + EACH).min(LEAD);
-        let likely = waiting.siblings.asked(&ask.path, stem, target, level);
+        // Each module counts once, however often it is asked for.
+        let likely = match waiting.seen.insert(key, true) {
+            Some(true) => Likely::default(),
+            Some(false) | None => waiting.siblings.asked(&ask.path, stem, target, level),
+        };
         if likely != Likely::default() && waiting.runs.len() < NOTED {
             waits = true;
             waiting.runs.push(Run {
@@ -351,21 +359,6 @@ fn top_of_packages(root: &RootDir, path: &OsStr) -> OsString {
     top
 }
 
-/// A path's directory (empty for the root) and its last component.
-pub(super) fn split(path: &OsStr) -> (&OsStr, &OsStr) {
-    let bytes = path.as_bytes();
-    match bytes.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => {
-            let (parent, name) = bytes.split_at(at);
-            (
-                OsStr::from_bytes(parent),
-                OsStr::from_bytes(name.get(1..).unwrap_or_default()),
-            )
-        }
-        None => (OsStr::new(""), path),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -424,7 +417,8 @@ mod tests {
         };
         std::thread::scope(|scope| {
             scope.spawn(|| ahead.run(note));
-            for stem in ["a", "b"] {
+            // Asked for again, `a` alone leads to nothing.
+            for stem in ["a", "a", "b"] {
                 ahead.asked(&ask(&tree, "", stem));
             }
             until("the next is there", || *prepared.lock() == ["d"]);

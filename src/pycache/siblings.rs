@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::pyc::{Level, Target};
+use crate::tree::symlink::split;
 use crate::tree::{self, Dir, Error, Kind};
 
 /// How many directories are remembered.
@@ -100,7 +101,7 @@ impl Siblings {
         let (directory, _) = member(path, stem);
         let is_package = directory.len() != path.len();
         if !is_package && !path.is_empty() {
-            let above = super::ahead::split(path).0;
+            let above = split(path).0;
             self.run(above, target, level)
                 .count(OsStr::from_bytes(stem));
         }
@@ -126,7 +127,7 @@ pub(super) fn member<'a>(path: &'a OsStr, stem: &'a [u8]) -> (&'a OsStr, &'a [u8
     if stem != b"__init__" || path.is_empty() {
         return (path, stem);
     }
-    let (parent, name) = super::ahead::split(path);
+    let (parent, name) = split(path);
     (parent, name.as_bytes())
 }
 

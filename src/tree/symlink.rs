@@ -92,3 +92,18 @@ pub(crate) fn join(path: &OsStr, name: &OsStr) -> OsString {
     full.push(name);
     full
 }
+
+/// A path's directory (empty for the root) and its last component.
+pub(crate) fn split(path: &OsStr) -> (&OsStr, &OsStr) {
+    let bytes = path.as_bytes();
+    match bytes.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => {
+            let (parent, name) = bytes.split_at(at);
+            (
+                OsStr::from_bytes(parent),
+                OsStr::from_bytes(name.get(1..).unwrap_or_default()),
+            )
+        }
+        None => (OsStr::new(""), path),
+    }
+}
