@@ -215,7 +215,11 @@ impl Ahead {
         if run.likely.next > 0 {
             let next = Dir::open(&*run.root, directory)
                 .and_then(|dir| siblings::next(&dir, name, run.likely.next));
-            for (name, is_package) in next.into_iter().flatten() {
+            if let Ok(None) = next {
+                let mut waiting = self.waiting.lock();
+                waiting.siblings.leave(directory, run.target, run.level);
+            }
+            for (name, is_package) in next.ok().flatten().into_iter().flatten() {
                 let path = join(directory, &name);
                 paths.push(path.clone());
                 if is_package {

@@ -21,7 +21,6 @@ const FEW: usize = 2;
 const WINDOW: std::ops::RangeInclusive<usize> = 4..=32;
 /// In a directory with more names nothing is likely.
 const LARGE: usize = 4096;
-
 /// Of so many names of modules it is counted how many packages of a directory have them.
 const COMMON: usize = 16;
 
@@ -115,6 +114,11 @@ impl Siblings {
         Likely { next, common }
     }
 
+    /// From now on no module is likely because it is in this directory.
+    pub fn leave(&mut self, directory: &OsStr, target: Target, level: Level) {
+        self.run(directory, target, level).left = usize::MAX;
+    }
+
     fn run(&mut self, directory: &OsStr, target: Target, level: Level) -> &mut Run {
         let key = (directory.to_owned(), target, level);
         self.runs.entry(key).or_insert_with(Run::default)
@@ -132,8 +136,12 @@ pub(super) fn member<'a>(path: &'a OsStr, stem: &'a [u8]) -> (&'a OsStr, &'a [u8
 }
 
 /// Up to `most` modules and packages of a directory that come after `last`, as those do who sort
-/// them: their names, and whether each is a package.
-pub(super) fn next(dir: &Dir, last: &[u8], most: usize) -> Result<Vec<(OsString, bool)>, Error> {
+/// them: their names, and whether each is a package. `None` if the directory is too large.
+pub(super) fn next(
+    dir: &Dir,
+    last: &[u8],
+    most: usize,
+) -> Result<Option<Vec<(OsString, bool)>>, Error> {
     let mut names = Vec::new();
     let mut seen = 0;
     tree::list(dir, |entry| {
@@ -151,12 +159,12 @@ pub(super) fn next(dir: &Dir, last: &[u8], most: usize) -> Result<Vec<(OsString,
         seen <= LARGE
     })?;
     if seen > LARGE {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     names.sort_unstable();
     names.truncate(most);
     let named = |(name, is_package)| (OsString::from_vec(name), is_package);
-    Ok(names.into_iter().map(named).collect())
+    Ok(Some(names.into_iter().map(named).collect()))
 }
 
 #[cfg(test)]
@@ -178,6 +186,9 @@ mod tests {
         assert_eq!(ask("b"), 0);
         let most = (0..200).map(|_| ask("a")).max();
         assert_eq!(most, Some(32));
+        siblings.leave(OsStr::new("a"), Target::from_minor(13).unwrap(), Level::O0);
+        let most = (0..200).map(|_| asked(&mut siblings, "a", "m").next).max();
+        assert_eq!(most, Some(0));
     }
 
     #[test]
@@ -217,8 +228,15 @@ mod tests {
         let dir = Dir::open(&*root, OsStr::new("")).unwrap();
         let [b, c, d] = [("b", false), ("c", true), ("d", false)]
             .map(|(name, is_package)| (OsString::from(name), is_package));
-        assert_eq!(next(&dir, b"a", 9).unwrap(), [b.clone(), c.clone(), d]);
-        assert_eq!(next(&dir, b"a", 2).unwrap(), [b, c]);
+        assert_eq!(
+            next(&dir, b"a", 9).unwrap().unwrap(),
+            [b.clone(), c.clone(), d]
+        );
+        assert_eq!(next(&dir, b"a", 2).unwrap().unwrap(), [b, c]);
+        for number in 0..LARGE {
+            std::fs::create_dir(tree.path().join(format!("x{number}"))).unwrap();
+        }
+        assert_eq!(next(&dir, b"a", 2).unwrap(), None);
         let path = OsStr::new("lib/pkg");
         assert_eq!(member(path, b"mod"), (path, &b"mod"[..]));
         assert_eq!(member(path, b"__init__"), (OsStr::new("lib"), &b"pkg"[..]));
