@@ -14,6 +14,8 @@ find_pycfs
 start_work
 python="${PYCFS_BENCH_PYTHON:-$(interpreters | grep -m 1 '3\.13$' || interpreters | tail -n 1)}"
 tree="$(app_tree_for "$python")"
+# Whoever ran something in it may have left pycs, and then nothing here is without.
+[ -z "$(find "$tree" -name __pycache__ -print -quit)" ] || die "somebody left pycs in $tree: remove them"
 for copy in source warm nopyc; do cp -a "$tree" "$WORK/$copy"; done
 # One for each round: ext4 makes files slowly for minutes after many were deleted.
 for round in $(seq 1 "$ROUNDS"); do cp -a "$tree" "$WORK/cold-$round"; done
