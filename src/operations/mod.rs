@@ -49,8 +49,8 @@ use watching::Covered;
 /// The name of the directory that is synthesized.
 pub const CACHE_DIRECTORY: &str = "__pycache__";
 
-/// So many forgotten inodes are some MB.
-const LEAST_TO_GIVE_BACK: usize = 16_384;
+/// So many forgotten inodes are some 100 KB, and keep more pages than that from being given back.
+const LEAST_TO_GIVE_BACK: usize = 1024;
 
 /// The mounted view of one source tree.
 pub struct Operations {

@@ -124,7 +124,16 @@ impl Pinned {
     /// The kernel has forgotten the inode: what was kept of it, to be dropped without a lock.
     #[must_use]
     pub fn take(&self, number: u64) -> Option<Pin> {
-        Some(self.files.lock().remove(&number)?.pin)
+        let mut files = self.files.lock();
+        let pin = files.remove(&number)?.pin;
+        // It keeps the room of each file it had, a little in each of many pages.
+        let emptied = files.is_empty().then(|| {
+            let empty = LruCache::new(files.capacity());
+            std::mem::replace(&mut *files, empty)
+        });
+        drop(files);
+        drop(emptied);
+        Some(pin)
     }
 
     /// Lets the older half go: their descriptors are needed.
