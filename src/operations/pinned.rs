@@ -42,6 +42,14 @@ struct File {
     kept: Kept,
 }
 
+/// What is left of a file that was kept.
+pub(super) struct Taken {
+    _pin: Pin,
+    /// The list, if that was its last file: it has the room of each one it had, a little in each of
+    /// many pages.
+    _emptied: Option<LruCache<u64, File>>,
+}
+
 /// The files at hand, by inode number.
 pub(super) struct Pinned {
     files: Mutex<LruCache<u64, File>>,
@@ -123,17 +131,17 @@ impl Pinned {
 
     /// The kernel has forgotten the inode: what was kept of it, to be dropped without a lock.
     #[must_use]
-    pub fn take(&self, number: u64) -> Option<Pin> {
+    pub fn take(&self, number: u64) -> Option<Taken> {
         let mut files = self.files.lock();
-        let pin = files.remove(&number)?.pin;
-        // It keeps the room of each file it had, a little in each of many pages.
+        let file = files.remove(&number)?;
         let emptied = files.is_empty().then(|| {
             let empty = LruCache::new(files.capacity());
             std::mem::replace(&mut *files, empty)
         });
-        drop(files);
-        drop(emptied);
-        Some(pin)
+        Some(Taken {
+            _pin: file.pin,
+            _emptied: emptied,
+        })
     }
 
     /// Lets the older half go: their descriptors are needed.

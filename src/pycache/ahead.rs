@@ -209,22 +209,27 @@ impl Ahead {
         let package = |paths: &mut Vec<OsString>, path: &OsStr| {
             paths.extend(run.likely.common.iter().map(|name| join(path, name)));
         };
-        if directory.len() != run.path.len() {
+        if siblings::is_package(&run.path, &run.stem) {
             package(&mut paths, &run.path);
         }
         if run.likely.next > 0 {
             let next = Dir::open(&*run.root, directory)
                 .and_then(|dir| siblings::next(&dir, name, run.likely.next));
-            if let Ok(None) = next {
-                let mut waiting = self.waiting.lock();
-                waiting.siblings.leave(directory, run.target, run.level);
-            }
-            for (name, is_package) in next.ok().flatten().into_iter().flatten() {
-                let path = join(directory, &name);
-                paths.push(path.clone());
-                if is_package {
-                    package(&mut paths, &path);
+            match next {
+                Ok(Some(names)) => {
+                    for (name, is_package) in names {
+                        let path = join(directory, &name);
+                        paths.push(path.clone());
+                        if is_package {
+                            package(&mut paths, &path);
+                        }
+                    }
                 }
+                Ok(None) => {
+                    let mut waiting = self.waiting.lock();
+                    waiting.siblings.leave(directory, run.target, run.level);
+                }
+                Err(_) => {}
             }
         }
         let mut waiting = self.waiting.lock();

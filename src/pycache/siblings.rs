@@ -98,7 +98,7 @@ impl Siblings {
     /// Notes that the source `STEM.py` in the directory `path` was asked for.
     pub fn asked(&mut self, path: &OsStr, stem: &[u8], target: Target, level: Level) -> Likely {
         let (directory, _) = member(path, stem);
-        let is_package = directory.len() != path.len();
+        let is_package = is_package(path, stem);
         if !is_package && !path.is_empty() {
             let above = split(path).0;
             self.run(above, target, level)
@@ -125,10 +125,15 @@ impl Siblings {
     }
 }
 
+/// Whether the source `STEM.py` makes its directory a package; the root is none.
+pub(super) fn is_package(path: &OsStr, stem: &[u8]) -> bool {
+    stem == b"__init__" && !path.is_empty()
+}
+
 /// The directory that a source is a module of, and the module's name there: a package is one of
 /// the directory that it lies in.
 pub(super) fn member<'a>(path: &'a OsStr, stem: &'a [u8]) -> (&'a OsStr, &'a [u8]) {
-    if stem != b"__init__" || path.is_empty() {
+    if !is_package(path, stem) {
         return (path, stem);
     }
     let (parent, name) = split(path);
