@@ -13,8 +13,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use common::background::{PATIENCE, eventually};
 use common::mounted::{Mounted, succeed};
 use common::{command, interpreters, skipped};
 use pycfs::pyc::Target;
@@ -234,7 +235,7 @@ fn a_busy_writer_on_the_filesystem_holds_up_neither_an_edit_nor_the_barrier() {
             let began = Instant::now();
             mounted.settle();
             let text = fs::read_to_string(mounted.mount_point().join("m.txt")).unwrap();
-            text == edit.to_string() && began.elapsed() < Duration::from_secs(10)
+            text == edit.to_string() && began.elapsed() < PATIENCE
         });
         stopped.store(true, Ordering::Relaxed);
         assert!(seen, "an edit was not seen after the barrier, or too late");
@@ -467,11 +468,9 @@ fn a_lease_ends_what_no_event_reports() {
         .stdin(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let until = Instant::now() + Duration::from_secs(20);
-    while fs::read(&mirror).unwrap()[0] != b'b' {
-        assert!(Instant::now() < until, "never seen");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    eventually("the change is seen", || {
+        fs::read(&mirror).unwrap()[0] == b'b'
+    });
     drop(writer.stdin.take());
     let _ = writer.wait();
 }

@@ -14,16 +14,17 @@ use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use common::background::{PATIENCE, eventually};
 use common::interpreters;
 use pycfs::compiler::{Compiler, Job, Refusal};
 use pycfs::interpreter::{Interpreter, Options, Search};
 use pycfs::pyc::{Level, Target};
 
 /// What a refusal may take beyond the job's timeout.
-const SLACK: Duration = Duration::from_secs(3);
+const SLACK: Duration = Duration::from_secs(10);
 
 fn backend_of(paths: &[&Path], options: Options) -> Interpreter {
     Interpreter::open(Options {
@@ -67,14 +68,6 @@ fn kill(pid: u32) {
 
 fn is_running(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
-}
-
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !condition() {
-        assert!(Instant::now() < deadline, "not so in time: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -236,34 +229,47 @@ fn workers_killed_in_the_middle_of_jobs_cost_refusals_at_most() {
     let work = job(target, source.as_bytes(), Duration::from_secs(20));
     let expected = backend.compile(&work).unwrap();
     let over = AtomicBool::new(false);
-    let (right, refused) = std::thread::scope(|scope| {
+    let (right, mut refused) = (AtomicUsize::new(0), 0);
+    std::thread::scope(|scope| {
         scope.spawn(|| {
+            let mut pause = Duration::from_millis(170);
             while !over.load(Ordering::Relaxed) {
-                std::thread::sleep(Duration::from_millis(170));
+                let before = right.load(Ordering::Relaxed);
+                std::thread::sleep(pause);
+                // On a slow machine a worker needs longer than that to come to a job's end.
+                if right.load(Ordering::Relaxed) == before {
+                    pause *= 2;
+                }
                 for pid in backend.pids() {
                     kill(pid);
                 }
             }
         });
-        let (mut right, mut refused) = (0, 0);
-        let end = Instant::now() + Duration::from_secs(6);
-        while Instant::now() < end {
+        let deaths = || backend.counters()[0].1.deaths;
+        let enough = || right.load(Ordering::Relaxed) > 20 && deaths() > 3;
+        let start = Instant::now();
+        let mut wrong = None;
+        while wrong.is_none()
+            && (start.elapsed() < Duration::from_secs(6) || !enough() && start.elapsed() < PATIENCE)
+        {
             match backend.compile(&work) {
-                Ok(code) => {
-                    assert_eq!(code, expected);
-                    right += 1;
+                Ok(code) if code == expected => {
+                    right.fetch_add(1, Ordering::Relaxed);
                 }
                 Err(Refusal::Died(_) | Refusal::Failed(_)) => refused += 1,
-                Err(other) => panic!("{other:?}"),
+                other => wrong = Some(other),
             }
             std::thread::sleep(Duration::from_millis(5));
         }
+        // Whatever happened, or the other thread never ends.
         over.store(true, Ordering::Relaxed);
-        (right, refused)
+        assert!(wrong.is_none(), "{wrong:?}");
+        assert!(enough(), "{right:?} right, {refused} refused");
     });
-    println!("{right} right, {refused} refused; {:?}", backend.counters());
-    assert!(right > 20, "{right} right, {refused} refused");
-    assert!(backend.counters()[0].1.deaths > 3);
+    println!(
+        "{right:?} right, {refused} refused; {:?}",
+        backend.counters()
+    );
     // A start that was killed makes the pool pause for a moment.
     eventually("a job works again", || backend.compile(&work).is_ok());
 }
@@ -383,7 +389,7 @@ fn broken_interpreters_are_refusals_in_bounded_time() {
             let answer = backend.compile(&job(target, b"x = 1\n", Duration::from_secs(1)));
             assert!(answer.is_err(), "{what}");
             let first = start.elapsed();
-            assert!(first < Duration::from_secs(3), "{what}: {first:?}");
+            assert!(first < SLACK, "{what}: {first:?}");
             assert_eq!(backend.build(target), None, "{what}");
             // From now on it is known: no more starts, no waiting.
             let start = Instant::now();
@@ -397,7 +403,7 @@ fn broken_interpreters_are_refusals_in_bounded_time() {
                 );
             }
             let rest = start.elapsed();
-            assert!(rest < Duration::from_secs(3), "{what}: {rest:?}");
+            assert!(rest < SLACK, "{what}: {rest:?}");
             let more = starts(backend).unwrap_or(0) - before.unwrap_or(0);
             assert!(more <= 3, "{what}: {more} starts");
         }
@@ -513,7 +519,7 @@ fn a_job_too_hasty_for_a_start_does_not_keep_the_worker_from_starting() {
     let (target, path) = newest();
     let backend = backend_of(&[&path], Options::default());
     let mut refusals = HashMap::new();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match backend.compile(&job(target, b"x = 1\n", Duration::from_millis(4))) {
             Ok(_) => break,

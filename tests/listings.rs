@@ -11,9 +11,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use common::background::grow_old;
+use common::background::{eventually, grow_old};
 use common::mounted::{Mounted, pycfs, succeed};
 use common::{command, interpreters, skipped};
 use pycfs::pyc::Target;
@@ -301,11 +301,7 @@ fn entries_of_another_version_are_listed_once_it_is_asked_for() {
         };
         assert_eq!(listed(), 0, "{mode}");
         assert!(fs::read(entry(&mounted, "m0", other)).is_ok(), "{mode}");
-        let until = Instant::now() + Duration::from_secs(10);
-        while listed() != MODULES {
-            assert!(Instant::now() < until, "{mode}: {} are listed", listed());
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        eventually("all are listed", || listed() == MODULES);
     }
 }
 

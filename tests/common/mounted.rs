@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::background::PATIENCE;
 use super::skipped;
 
 /// Whether mounts can be made here; says so loudly if not.
@@ -105,7 +106,7 @@ impl Mounted {
             .spawn()
             .unwrap();
         self.daemon = Some(child);
-        let until = Instant::now() + Duration::from_secs(20);
+        let until = Instant::now() + PATIENCE;
         // Ready when the control socket answers: from then on the daemon tells of itself too.
         while self.status().is_none() {
             let ended = self.daemon.as_mut().unwrap().try_wait().unwrap();
@@ -191,9 +192,9 @@ impl Mounted {
         daemon.wait().unwrap().code()
     }
 
-    /// Waits up to 10 s for the daemon to end by itself, and returns its exit code.
+    /// Waits for the daemon to end by itself, and returns its exit code.
     pub fn wait(&mut self) -> Option<i32> {
-        let until = Instant::now() + Duration::from_secs(10);
+        let until = Instant::now() + PATIENCE;
         let mut daemon = self.daemon.take().unwrap();
         loop {
             if let Some(status) = daemon.try_wait().unwrap() {

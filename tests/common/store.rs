@@ -12,7 +12,7 @@ use pycfs::store::{Digest, Entry, Key, Lookup, Miss, Options, Pace, State, Store
 
 use super::{from_hex, skipped};
 
-pub const LONG: Duration = Duration::from_secs(20);
+pub const LONG: Duration = super::background::PATIENCE;
 
 /// A key that differs for each number.
 pub fn key(number: u64) -> Key {

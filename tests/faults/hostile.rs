@@ -15,7 +15,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::common::background::{Background, eventually, pyc_in};
 use crate::common::{command, skipped};
-use crate::readers::{Modules, newest};
+use crate::readers::{LONGEST, Modules, newest};
+
+/// Less than a reader waits at most where no deadline is given, which is 5 s.
+const DEADLINE: Duration = Duration::from_millis(4500);
 
 /// Descriptors, threads, resident memory in kB.
 type Footprint = (usize, usize, usize);
@@ -229,7 +232,7 @@ fn links_in_a_circle_special_files_and_two_gigabytes_have_no_entry_and_cost_noth
             let start = Instant::now();
             let error = fs::read(pyc_in(it.mount_point(), stem, target)).unwrap_err();
             assert_eq!(error.raw_os_error(), Some(libc::ENOENT), "{stem}: {error}");
-            assert!(start.elapsed() < Duration::from_secs(3), "{stem}");
+            assert!(start.elapsed() < DEADLINE, "{stem}");
         }
     }
     let error = fs::metadata(it.mount_point().join("loop.py")).unwrap_err();
@@ -244,7 +247,7 @@ fn links_in_a_circle_special_files_and_two_gigabytes_have_no_entry_and_cost_noth
     fs::read_dir(it.mount_point().join("__pycache__"))
         .unwrap()
         .count();
-    assert!(start.elapsed() < Duration::from_secs(3));
+    assert!(start.elapsed() < DEADLINE);
     has_no_more_than(pid, before);
 }
 
@@ -277,8 +280,10 @@ fn a_directory_that_becomes_a_link_out_of_the_root_never_shows_what_is_there() {
                 std::thread::sleep(Duration::from_micros(300));
             }
         });
-        let end = Instant::now() + Duration::from_secs(3);
-        while Instant::now() < end {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(3)
+            || (present == 0 || absent == 0) && start.elapsed() < LONGEST
+        {
             for path in [entry.as_path(), Path::new("sub/mod.py")] {
                 // This reader follows no link itself: what it reads came from the daemon.
                 let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::BENEATH;
@@ -334,10 +339,10 @@ fn is_taken_away_and_comes_back(mode: &str) {
     for _ in 0..3 {
         rustix::mount::unmount(it.source(), UnmountFlags::DETACH).unwrap();
         settle();
-        // Each read is of an absent entry: no error, and nobody waits for a deadline (5 s).
+        // Each read is of an absent entry: no error, and nobody waits for a deadline.
         let start = Instant::now();
         assert_eq!(modules.read_all(), 0, "{mode}");
-        assert!(start.elapsed() < Duration::from_secs(2), "{mode}");
+        assert!(start.elapsed() < DEADLINE, "{mode}");
         fill().unwrap();
         settle();
         assert_eq!(modules.read_all(), 10, "{mode}");
