@@ -8,6 +8,7 @@ pub mod cli;
 pub mod coherence;
 pub mod compileall;
 pub mod compiler;
+pub mod complaint;
 pub mod control;
 pub mod fuse;
 pub mod inode;

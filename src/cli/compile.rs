@@ -22,6 +22,7 @@ use crate::compileall::{
     BadPattern, Exclude, Layout, Options, Outcome, Renaming, Report, StoredCompiler, compile_paths,
     count_sources, parse_file_list,
 };
+use crate::complaint::complain;
 use crate::interpreter::{self, Search};
 use crate::pyc::{InvalidationMode, Level, Target};
 use crate::store::{self, Store};
@@ -430,7 +431,7 @@ pub fn run(args: Args) -> ExitCode {
         Ok(Ok(false)) => ExitCode::FAILURE,
         Ok(Err(error)) => fail(format!("cannot go on: {error}")),
         Err(error) => {
-            eprintln!("pycfs compile: {error}");
+            complain(format_args!("pycfs compile: {error}"));
             ExitCode::from(2)
         }
     }

@@ -16,6 +16,7 @@ mod umount;
 mod verify;
 mod warm;
 
+use crate::complaint::complain;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -123,6 +124,6 @@ fn show(text: impl std::fmt::Display) -> ExitCode {
 
 /// Prints an error and gives the exit code for a failure.
 fn fail(error: impl std::fmt::Display) -> ExitCode {
-    eprintln!("pycfs: {error}");
+    complain(format_args!("pycfs: {error}"));
     ExitCode::FAILURE
 }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::backend;
+use crate::complaint::complain;
 use crate::mount::{self, Options};
 
 /// The arguments of `pycfs mount`.
@@ -59,7 +60,7 @@ pub fn run(args: Args) -> u8 {
             args.replace,
         ),
         Err(error) => {
-            eprintln!("pycfs: {error}");
+            complain(format_args!("pycfs: {error}"));
             error.exit_code()
         }
     }

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use crate::complaint::complain;
 use crate::mount::{self, Options};
 
 /// Arguments as mount(8) passes them, in any order.
@@ -19,7 +20,7 @@ pub fn run(arguments: &[OsString]) -> u8 {
     match call(arguments) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("mount.pycfs: {error}");
+            complain(format_args!("mount.pycfs: {error}"));
             error.exit_code()
         }
     }

@@ -81,6 +81,8 @@ fn is_mirror(device: u64) -> bool {
 #[cfg(not(feature = "vm"))]
 pub fn run_with(_program: &OsStr, _arguments: Vec<OsString>) -> ExitCode {
     const WRONG_USE: u8 = 2;
-    eprintln!("pycfs: built without the VM; 'cargo vm-install' in its source installs it with it");
+    crate::complaint::complain(
+        "pycfs: built without the VM; 'cargo vm-install' in its source installs it with it",
+    );
     ExitCode::from(WRONG_USE)
 }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{fail, show};
+use crate::complaint::complain;
 use crate::control::{Failure, Request, ask};
 use crate::mount::{self, Entry};
 
@@ -74,7 +75,7 @@ fn all(as_json: bool) -> ExitCode {
             Ok(status) => list.push(status),
             Err(error) => {
                 let error = silence(entry, &error);
-                eprintln!("pycfs: {error}");
+                complain(format_args!("pycfs: {error}"));
                 list.push(json!({
                     "mount_point": entry.mount_point.to_string_lossy(),
                     "source": entry.source.to_string_lossy(),

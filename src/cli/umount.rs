@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::complaint::complain;
 use crate::mount;
 
 /// The arguments of `pycfs umount`.
@@ -19,7 +20,7 @@ pub fn run(args: &Args) -> u8 {
     match mount::unmount(&args.mount_point, args.lazy) {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("pycfs: {error}");
+            complain(format_args!("pycfs: {error}"));
             error.exit_code()
         }
     }

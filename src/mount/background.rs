@@ -16,6 +16,7 @@ use super::place::Place;
 use super::serve::serve;
 use super::supervise::supervise;
 use super::{logging, notify};
+use crate::complaint::complain;
 use crate::sys::daemon::{Fork, close_inherited, fork};
 
 /// The exit code of mount(8) for a bug in the program.
@@ -121,7 +122,7 @@ fn report(result: Result<(), Error>) -> u8 {
     match result {
         Ok(()) => 0,
         Err(error) => {
-            eprintln!("pycfs: {error}");
+            complain(format_args!("pycfs: {error}"));
             error.exit_code()
         }
     }
@@ -154,12 +155,14 @@ fn wait_for_result(reader: OwnedFd) -> u8 {
     match (read, message.split_first()) {
         (Ok(_), Some((code, text))) => {
             if !text.is_empty() {
-                eprintln!("pycfs: {}", String::from_utf8_lossy(text));
+                complain(format_args!("pycfs: {}", String::from_utf8_lossy(text)));
             }
             *code
         }
         _ => {
-            eprintln!("pycfs: the daemon died while it started; run with -f to see why");
+            complain(format_args!(
+                "pycfs: the daemon died while it started; run with -f to see why"
+            ));
             INTERNAL_ERROR
         }
     }

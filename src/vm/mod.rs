@@ -31,6 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::complaint::complain;
 use crate::pyc::{Level, Target};
 use crate::sys::{blocks, memory};
 use arguments::{Parsed, Stop};
@@ -65,7 +66,7 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(Stop::Wrong(text)) => {
-            eprintln!("{}: {text}", surroundings.name);
+            complain(format_args!("{}: {text}", surroundings.name));
             return ExitCode::from(2);
         }
     };
@@ -104,7 +105,7 @@ pub fn run(arguments: Vec<OsString>, surroundings: Surroundings) -> ExitCode {
     });
     let code = ending::end(interpreter, ended);
     if counters {
-        eprintln!("{}", sources.counters());
+        complain(format_args!("{}", sources.counters()));
     }
     rustpython::vm::host_env::os::exit_code(code)
 }

@@ -14,6 +14,7 @@ use super::arguments::Program;
 use super::bytecode;
 use super::import::{self, Import};
 use super::target;
+use crate::complaint::complain;
 use crate::pyc::{Header, magic_bytes, magic_of};
 
 /// Runs the program; its exception if it ends with one. `name` stands before our own messages.
@@ -60,12 +61,12 @@ pub(super) fn run(
 }
 
 fn banner() {
-    eprintln!(
+    complain(format_args!(
         "Python {} (RustPython, pycfs {})\nType \"help\", \"copyright\", \"credits\" or \"license\" \
          for more information.",
         rustpython::vm::version::RUSTPYTHON_VERSION,
         env!("CARGO_PKG_VERSION")
-    );
+    ));
 }
 
 /// What CPython does before it runs anything: warnings, site, faulthandler.
@@ -238,10 +239,10 @@ fn has_importer(vm: &VirtualMachine, path: &str) -> PyResult<bool> {
 fn container(vm: &VirtualMachine, path: &str, is_dir: bool, name: &str) -> PyResult<()> {
     let main = |suffix: &str| Path::new(path).join(format!("__main__.{suffix}")).exists();
     if is_dir && !main("py") && !main("pyc") {
-        eprintln!(
+        complain(format_args!(
             "{name}: can't find '__main__' module in {}",
             quoted(vm, path)?
-        );
+        ));
         return exit(vm, 1);
     }
     vm.insert_sys_path(vm.ctx.new_str(path).into())?;
@@ -261,7 +262,9 @@ fn cannot_open(
     let text = std::io::Error::from(errno).to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let path = quoted(vm, path)?;
-    eprintln!("{name}: can't open file {path}: [Errno {number}] {text}");
+    complain(format_args!(
+        "{name}: can't open file {path}: [Errno {number}] {text}"
+    ));
     exit(vm, 2)
 }
 

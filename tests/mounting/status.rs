@@ -122,6 +122,30 @@ fn a_reader_who_leaves_early_is_no_failure() {
 }
 
 #[test]
+fn a_failure_that_nobody_reads_of_has_the_same_exit_code() {
+    let missing = "/nonexistent/pycfs";
+    for arguments in [
+        &["status", missing][..],
+        &["umount", missing],
+        &["sync", missing],
+        &["warm", missing],
+        &["mount", missing, missing],
+        &["mount", "-f", missing, missing],
+        &["compile", "--no-such-option"],
+        &["verify", "--no-such-option"],
+    ] {
+        let heard = pycfs().args(arguments).output().unwrap();
+        assert!(!heard.stderr.is_empty(), "{arguments:?}: {heard:?}");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut unheard = pycfs();
+        unheard.args(arguments).stdout(Stdio::null()).stderr(writer);
+        let code = unheard.status().unwrap().code();
+        assert_eq!(code, heard.status.code(), "{arguments:?}");
+    }
+}
+
+#[test]
 fn all_mounts_are_listed_and_one_is_found_by_any_path_to_it() {
     let Some(it) = Background::mounted(&[]) else {
         return;
