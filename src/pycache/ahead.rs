@@ -61,7 +61,7 @@ struct Noted {
 }
 
 /// A module that was asked for, and what is likely to be next.
-struct Run {
+struct Asked {
     root: Arc<RootDir>,
     /// Of its directory.
     path: OsString,
@@ -73,7 +73,7 @@ struct Run {
 
 struct Waiting {
     noted: Vec<Noted>,
-    runs: Vec<Run>,
+    asked: Vec<Asked>,
     siblings: Siblings,
     stack: Vec<Module>,
     /// How many modules may be prepared.
@@ -102,7 +102,7 @@ impl Waiting {
 
 enum Next {
     Source(Noted),
-    Run(Run),
+    Asked(Asked),
     Module(Module),
 }
 
@@ -117,7 +117,7 @@ impl Default for Ahead {
         Ahead {
             waiting: Mutex::new(Waiting {
                 noted: Vec::new(),
-                runs: Vec::new(),
+                asked: Vec::new(),
                 siblings: Siblings::default(),
                 stack: Vec::new(),
                 credit: LEAD,
@@ -147,9 +147,9 @@ impl Ahead {
             Some(true) => Likely::default(),
             Some(false) | None => waiting.siblings.asked(&ask.path, stem, target, level),
         };
-        if likely != Likely::default() && waiting.runs.len() < NOTED {
+        if likely != Likely::default() && waiting.asked.len() < NOTED {
             waits = true;
-            waiting.runs.push(Run {
+            waiting.asked.push(Asked {
                 root: Arc::clone(&ask.root),
                 path: ask.path.clone(),
                 stem: stem.clone(),
@@ -203,18 +203,18 @@ impl Ahead {
     }
 
     /// Puts what is likely to be asked for after a module on the stack.
-    fn look_for_likely(&self, run: &Run) {
-        let (directory, name) = siblings::member(&run.path, &run.stem);
+    fn look_for_likely(&self, asked: &Asked) {
+        let (directory, name) = siblings::member(&asked.path, &asked.stem);
         let mut paths = Vec::new();
         let package = |paths: &mut Vec<OsString>, path: &OsStr| {
-            paths.extend(run.likely.common.iter().map(|name| join(path, name)));
+            paths.extend(asked.likely.common.iter().map(|name| join(path, name)));
         };
-        if siblings::is_package(&run.path, &run.stem) {
-            package(&mut paths, &run.path);
+        if siblings::is_package(&asked.path, &asked.stem) {
+            package(&mut paths, &asked.path);
         }
-        if run.likely.next > 0 {
-            let next = Dir::open(&*run.root, directory)
-                .and_then(|dir| siblings::next(&dir, name, run.likely.next));
+        if asked.likely.next > 0 {
+            let next = Dir::open(&*asked.root, directory)
+                .and_then(|dir| siblings::next(&dir, name, asked.likely.next));
             match next {
                 Ok(Some(names)) => {
                     for (name, is_package) in names {
@@ -227,7 +227,7 @@ impl Ahead {
                 }
                 Ok(None) => {
                     let mut waiting = self.waiting.lock();
-                    waiting.siblings.leave(directory, run.target, run.level);
+                    waiting.siblings.leave(directory, asked.target, asked.level);
                 }
                 Err(_) => {}
             }
@@ -235,10 +235,10 @@ impl Ahead {
         let mut waiting = self.waiting.lock();
         for path in paths.into_iter().rev() {
             waiting.push(Module {
-                root: Arc::clone(&run.root),
+                root: Arc::clone(&asked.root),
                 path,
-                target: run.target,
-                level: run.level,
+                target: asked.target,
+                level: asked.level,
                 largest: LARGE,
             });
         }
@@ -251,7 +251,7 @@ impl Ahead {
         while let Some(next) = self.next() {
             let outcome = catch_unwind(AssertUnwindSafe(|| match next {
                 Next::Source(noted) => self.look_for_imports(&noted),
-                Next::Run(run) => self.look_for_likely(&run),
+                Next::Asked(asked) => self.look_for_likely(&asked),
                 Next::Module(module) => {
                     if let Some(ask) = find(&module) {
                         self.pay();
@@ -279,8 +279,8 @@ impl Ahead {
             if let Some(noted) = waiting.noted.pop() {
                 return Some(Next::Source(noted));
             }
-            if let Some(run) = waiting.runs.pop() {
-                return Some(Next::Run(run));
+            if let Some(asked) = waiting.asked.pop() {
+                return Some(Next::Asked(asked));
             }
             if waiting.credit > 0
                 && let Some(module) = waiting.stack.pop()
