@@ -93,7 +93,8 @@ for pid in $(pgrep -P "$APACHE") "$APACHE"; do pids+=(-p "$pid"); done
 strace -f -q -e trace=%file -o "$trace" "${pids[@]}" 2>/dev/null &
 tracer=$!
 CHILDREN+=("$tracer")
-sleep 1
+traced() { local each; for each in $(pgrep -P "$APACHE") "$APACHE"; do grep -q '^TracerPid:.*[1-9]' "/proc/$each/status" || return 1; done; }
+check "strace is attached" wait_until 20 traced
 load /cgi/index.cgi 20 2 >/dev/null
 kill "$tracer"
 wait "$tracer" 2>/dev/null || true

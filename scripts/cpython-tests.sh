@@ -55,9 +55,11 @@ check "the standard library comes from the mount, with a cache for each module (
 same "and nothing is compiled, written or refused" "0 0 0" "$compiled $written $refused"
 check "the native run ends" run "$WORK/native" "$WORK/native.xml"
 check "the run on the mount ends" run "$WORK/mounted" "$WORK/mounted.xml"
+compare() { "$(any_python)" "$SCRIPTS/compare_junit.py" "$WORK/native.xml" "$WORK"/mounted*.xml; }
 if [ -s "$WORK/native.xml" ] && [ -s "$WORK/mounted.xml" ]; then
-    check "the same tests ran, and none fails that passes natively" \
-        "$(any_python)" "$SCRIPTS/compare_junit.py" "$WORK/native.xml" "$WORK/mounted.xml"
+    # Some of them depend on time: what fails here fails twice.
+    if ! compare; then check "a second run on the mount ends" run "$WORK/mounted" "$WORK/mounted-again.xml"; fi
+    check "the same tests ran, and none fails that passes natively" compare
 fi
 check "the mount is unmounted" unmount_tree "$WORK/mounted/lib"
 "$(any_python)" "$SCRIPTS/inventory.py" "$WORK/source" >"$WORK/after"

@@ -26,7 +26,7 @@ dead() { ! stat "$1" >/dev/null 2>&1; }
 make "$WORK/some" "$SOME"
 
 # --- A worker killed -------------------------------------------------------------------------------------------
-STORE="$WORK/store-worker" mount_tree "$WORK/some" "$WORK/mount"
+STORE="$WORK/store-worker" mount_tree "$WORK/some" "$WORK/mount" deadline=5s
 daemon="$(daemon_pid "$WORK/mount")"
 import_from "$WORK/mount" "$SOME" >"$WORK/answer" &
 reader=$!
@@ -42,6 +42,13 @@ wait "$reader" || true
 read -r right wrong compiled seconds <"$WORK/answer"
 check "$killed workers killed while $SOME modules are imported" test "$killed" -gt 0
 same "each import is right ($compiled compiled by the reader, $seconds s)" "$SOME 0" "$right $wrong"
+# A worker that was killed before it was ready is not started again at once.
+ready() {
+    make "$WORK/some" 1 "$((generation += 1))"
+    [ "$(import_from "$WORK/mount" 1 "$generation" | cut -d' ' -f1-3)" = "1 0 0" ]
+}
+generation=100
+check "new workers are ready" wait_until 60 ready
 make "$WORK/some" "$SOME" 1
 read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$SOME" 1)
 same "the workers are back: everything new is served compiled" "$SOME 0 0" "$right $wrong $compiled"
@@ -76,7 +83,7 @@ reader=$!
 sleep 0.3
 # The daemon writes at the same time: rm may find a folder that is not empty any more.
 removed() { rm -rf "$WORK/store-worker" 2>/dev/null; }
-wait_until 10 removed
+wait_until 60 removed
 wait "$reader" || true
 read -r right wrong compiled seconds <"$WORK/answer"
 same "the store removed under load: each import is right" "$SOME 0" "$right $wrong"
@@ -92,9 +99,9 @@ daemon="$(daemon_pid "$WORK/mount")"
 import_from "$WORK/mount" 50 6 >/dev/null
 workers="$(workers_of "$daemon")"
 (cd "$WORK" && kill -9 "$daemon")
-check "the daemon killed: its mount answers an error, not silence" wait_until 5 dead "$WORK/mount"
+check "the daemon killed: its mount answers an error, not silence" wait_until 60 dead "$WORK/mount"
 gone() { local each; for each in $workers; do if is_running "$each"; then return 1; fi; done; }
-check "its workers end by themselves" wait_until 10 gone
+check "its workers end by themselves" wait_until 60 gone
 mount_again() { mount_tree "$WORK/some" "$WORK/mount"; }
 check "the next mount repairs the dead one" mount_again
 read -r right wrong compiled seconds < <(import_from "$WORK/mount" "$SOME" 6)
@@ -102,7 +109,7 @@ same "and serves" "$SOME 0 0" "$right $wrong $compiled"
 same "nothing of the dead mount is left below it" 1 "$(grep -c " $WORK/mount " /proc/self/mounts)"
 daemon="$(daemon_pid "$WORK/mount")"
 kill -9 "$daemon"
-wait_until 5 dead "$WORK/mount" || true
+wait_until 60 dead "$WORK/mount" || true
 check "pycfs umount takes a dead mount away" timeout 30 "$PYCFS" umount "$WORK/mount"
 check "and nothing is mounted there any more" sh -c "! grep -q ' $WORK/mount ' /proc/self/mounts"
 
@@ -110,12 +117,12 @@ check "and nothing is mounted there any more" sh -c "! grep -q ' $WORK/mount ' /
 mount_tree "$WORK/some" "$WORK/mount"
 daemon="$(daemon_pid "$WORK/mount")"
 kill -TERM "$daemon"
-check "SIGTERM ends the daemon" wait_until 10 not_running "$daemon"
+check "SIGTERM ends the daemon" wait_until 60 not_running "$daemon"
 check "and unmounts" sh -c "! grep -q ' $WORK/mount ' /proc/self/mounts"
 mount_tree "$WORK/some" "$WORK/mount"
 daemon="$(daemon_pid "$WORK/mount")"
 umount "$WORK/mount"
-check "umount(8) ends the daemon" wait_until 10 not_running "$daemon"
+check "umount(8) ends the daemon" wait_until 60 not_running "$daemon"
 
 # --- The store: damaged, read-only, shared, tiny -------------------------------------------------------------------------------------
 STORE="$WORK/store-damaged" mount_tree "$WORK/some" "$WORK/mount"
@@ -178,10 +185,10 @@ check "deleted: nothing of it is served, nothing hangs" test "${listing#package}
 mkdir "$WORK/root/tree"
 make "$WORK/root/tree" 50 9
 served() { [ "$(import_from "$WORK/mount" 50 "$1" 2>/dev/null | cut -d' ' -f1-3)" = "50 0 0" ]; }
-check "made again: the new tree is served" wait_until 5 served 9
+check "made again: the new tree is served" wait_until 60 served 9
 mkdir "$WORK/root/next"
 make "$WORK/root/next" 50 10
 mv "$WORK/root/tree" "$WORK/root/last" && mv "$WORK/root/next" "$WORK/root/tree"
-check "replaced by a rename: the new tree is served" wait_until 5 served 10
+check "replaced by a rename: the new tree is served" wait_until 60 served 10
 check "it is unmounted" unmount_tree "$WORK/mount"
 finish

@@ -52,7 +52,7 @@ collect() {
 
 mount_tree "$WORK/src" "$WORK/mount"
 replace() {
-    timeout 60 "$PYCFS" mount --replace -o "allow_other,store=$WORK/store$INTERPRETER_OPTIONS" "$WORK/src" "$WORK/mount" </dev/null
+    timeout 60 "$PYCFS" mount --replace -o "allow_other,deadline=20s,store=$WORK/store$INTERPRETER_OPTIONS" "$WORK/src" "$WORK/mount" </dev/null
 }
 start_readers
 check "$TIMES upgrades" at_steps replace
@@ -63,14 +63,14 @@ check "they are at least $IMPORTS" test "$imports" -ge "$IMPORTS"
 one_mount() { [ "$(grep -c " $WORK/mount " /proc/self/mounts)" -eq 1 ]; }
 one_daemon() { [ "$(pgrep -cf "$PYCFS mount .*$WORK/mount\$")" -eq "$1" ]; }
 check "one mount is left" one_mount
-check "the replaced daemons have ended" wait_until 10 one_daemon 1
+check "the replaced daemons have ended" wait_until 60 one_daemon 1
 check "it is unmounted" unmount_tree "$WORK/mount"
 
 mount_tree "$WORK/src" "$WORK/mount" supervise
 # One that served for a second or more: after that it is started again at once.
 kill_daemon() {
     sleep 1.2
-    wait_until 10 answers && kill -9 "$(daemon_pid "$WORK/mount")"
+    wait_until 60 answers && kill -9 "$(daemon_pid "$WORK/mount")"
 }
 answers() { daemon_pid "$WORK/mount" >/dev/null 2>&1; }
 start_readers
@@ -81,8 +81,8 @@ check "they are at least $IMPORTS" test "$imports" -ge "$IMPORTS"
 check "$errors imports failed, of at most $((TIMES * READERS)) in flight ($compiled compiled by the reader, the longest took $longest ms)" \
     test "$errors" -le $((TIMES * READERS))
 check "one mount is left" one_mount
-check "the last daemon answers" wait_until 10 answers
+check "the last daemon answers" wait_until 60 answers
 check "a daemon and its supervisor are left" one_daemon 2
 check "it is unmounted" unmount_tree "$WORK/mount"
-check "both have ended" wait_until 10 one_daemon 0
+check "both have ended" wait_until 60 one_daemon 0
 finish

@@ -8,7 +8,7 @@
 # Where this user may make namespaces, a test has a mount and a process namespace of its own: they end with it. Else it has
 # a process group, a mark in its environment by which its daemons are found (they have sessions of their own), and a
 # temporary folder below which every mount is taken away.
-# PYCFS_TEST_TIMEOUT is the limit for one test in seconds (default 600). PYCFS_ISOLATION=group forces the second way.
+# PYCFS_TEST_TIMEOUT is the limit for one test in seconds (default 900). PYCFS_ISOLATION=group forces the second way.
 set -euo pipefail
 
 binary="$(realpath "$1")"
@@ -28,7 +28,7 @@ if [ "${PYCFS_ISOLATION:-}" = group ] ||
     way="process group"
 fi
 
-limit="${PYCFS_TEST_TIMEOUT:-600}"
+limit="${PYCFS_TEST_TIMEOUT:-900}"
 work="$(mktemp -d "${TMPDIR:-/tmp}/pycfs-isolated.XXXXXX")"
 # Other users reach the mounts of some tests.
 chmod 755 "$work"

@@ -133,7 +133,8 @@ mount_tree() {
     local source="$1" target="$2" options="${3:-}" store="${STORE:-$WORK/store}" each
     # Fails on a dead mount, which is for pycfs to repair.
     mkdir -p "$target" 2>/dev/null || true
-    options="store=$store${options:+,$options}"
+    # A reader is served also where a thread does not run for seconds, unless the script says otherwise.
+    options="store=$store,deadline=20s${options:+,$options}"
     # The references are on nobody's PATH; the readers of a script are also its compilers.
     if [ -z "${INTERPRETER_OPTIONS:-}" ]; then
         for each in $(interpreters); do INTERPRETER_OPTIONS+=",interpreter=$each"; done

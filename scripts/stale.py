@@ -4,7 +4,8 @@
 
 SOURCE_DIR is where the module is edited, READ_DIR where it is imported from: the same folder, or its mirror.
 EDIT is one of EDITS below. Every version of the module has the same size.
-Prints one line: stale answers, other wrong answers, answers from a cache, seconds.
+An answer that is stale, or not from a cache, is asked for once more: if all is right then, it was late.
+Prints one line: stale answers, other wrong answers, answers from a cache, late ones, seconds.
 """
 
 import mmap
@@ -118,23 +119,37 @@ def main():
     path = os.path.join(source, "current", "edited.py")
     if edit not in ("symlink-flip", "recreate-folder"):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    stale = wrong = cached = 0
+    stale = wrong = cached = late = 0
     start = time.monotonic()
     for number in range(int(count)):
         EDITS[edit](path, number)
-        reader = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
-        answer = reader.stdout.decode().split()
-        if len(answer) != 2 or not answer[0].isdigit():
+        answer, told = ask(command)
+        if answer is not None and (answer[0] < number or answer == (number, "compiled")):
+            first, (answer, told) = answer, ask(command)
+            if answer == (number, "cached"):
+                late += 1
+            elif first[0] < number:
+                # What is right at the second time only is no cache's merit.
+                answer = first
+        if answer is None or answer[0] > number:
             wrong += 1
             if wrong == 1:
-                print(reader.stderr.decode(errors="replace"), file=sys.stderr)
-        elif int(answer[0]) == number:
-            cached += answer[1] == "cached"
-        elif int(answer[0]) < number:
+                print(told, file=sys.stderr)
+        elif answer[0] < number:
             stale += 1
         else:
-            wrong += 1
-    print(stale, wrong, cached, "%.1f" % (time.monotonic() - start))
+            cached += answer[1] == "cached"
+    print(stale, wrong, cached, late, "%.1f" % (time.monotonic() - start))
+
+
+def ask(command):
+    """What a new reader gets: the value's number and where it is from, or None; and what it said."""
+    reader = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
+    answer = reader.stdout.decode().split()
+    told = reader.stderr.decode(errors="replace")
+    if len(answer) != 2 or not answer[0].isdigit():
+        return None, told
+    return (int(answer[0]), answer[1]), told
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use common::background::eventually;
 use common::{interpreters, run_script, skipped};
 use pycfs::compiler::{Code, Compiler, Job, Refusal};
 use pycfs::interpreter::{Form, Interpreter, Options, Search};
@@ -348,14 +349,17 @@ fn the_import_form_is_what_an_import_writes() {
 
 #[test]
 fn the_ordinary_search_finds_interpreters_without_running_them() {
-    let start = std::time::Instant::now();
-    let backend = Interpreter::open(Options::default());
-    let targets = backend.targets();
-    assert!(
-        start.elapsed() < Duration::from_millis(100),
-        "{:?}",
-        start.elapsed()
-    );
+    // Once it is so quick that no interpreter can have run, which on a busy machine may not be at once.
+    let mut found = None;
+    eventually("they are found within 100 ms", || {
+        let start = std::time::Instant::now();
+        let backend = Interpreter::open(Options::default());
+        let targets = backend.targets();
+        let took = start.elapsed();
+        found = Some((backend, targets));
+        took < Duration::from_millis(100)
+    });
+    let (backend, targets) = found.unwrap();
     assert!(backend.pids().is_empty());
     if targets.is_empty() {
         skipped("no interpreter on PATH, in pyenv or in the system's directories");

@@ -133,6 +133,7 @@ fn looking_at_entries_reads_nothing_ahead() {
     // What changed but now is read at each request.
     grow_old();
     mounted.start(&["-o", &format!("python={target}")]);
+    mounted.store_opened();
     let cache = mounted.mount_point().join("__pycache__");
     // The entry is in the store, so it is found there and shown with its size.
     succeed(Command::new("ls").arg("-l").arg(&cache));

@@ -30,11 +30,11 @@ fn an_entry_is_found_at_once_and_by_later_runs() {
     }
     drop(store);
     let store = open(dir.path());
+    wait_for(&store, State::Ready);
     for (number, entry) in &entries {
         assert_eq!(store.get(&key(*number)), Lookup::Hit(Arc::clone(entry)));
     }
     assert_eq!(store.get(&key(3)), absent());
-    wait_for(&store, State::Ready);
     assert_eq!(account(&store), files(dir.path()));
     let counts = store.status().counts;
     assert_eq!((counts.hits, counts.misses_absent), (3, 1));
@@ -66,7 +66,7 @@ fn everything_in_the_folder_is_for_its_owner_alone() {
 #[test]
 fn a_damaged_blob_is_a_miss_and_goes() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open_unswept(dir.path());
     fill(&store, 0..2, 600);
     let file = blob_file(dir.path(), 0);
     let good = fs::read(&file).unwrap();
@@ -113,7 +113,7 @@ fn a_damaged_blob_is_a_miss_and_goes() {
 #[test]
 fn a_fifo_in_place_of_a_blob_does_not_stop_a_reader() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
+    let store = open_unswept(dir.path());
     fill(&store, 0..1, 100);
     let file = blob_file(dir.path(), 0);
     fs::remove_file(&file).unwrap();
@@ -266,8 +266,7 @@ fn the_sweep_adopts_orphans_and_removes_what_is_no_blob() {
 #[test]
 fn verify_reports_and_drops_bad_blobs() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    wait_for(&store, State::Ready);
+    let store = open_unswept(dir.path());
     for number in 0..20 {
         store.put(&key(number), &code());
     }

@@ -39,6 +39,8 @@ fn index_files(dir: &Path) -> Vec<PathBuf> {
 /// Everything is found and the account is right, whatever became of the index.
 fn expect_whole(dir: &Path, numbers: std::ops::Range<u64>, length: usize) -> u64 {
     let store = open(dir);
+    // The index may take its time, the folder may not.
+    wait_until("the folder is open", || is_hit(&store, numbers.start));
     for number in numbers.clone() {
         let expected = Lookup::Hit(noise(number, length));
         assert_eq!(store.get(&key(number)), expected);
@@ -106,6 +108,7 @@ fn an_index_that_never_opens_is_given_up_while_blobs_are_served() {
     let store = Store::open(options);
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(store.status().state, State::Opening);
+    wait_until("the folder is open", || is_hit(&store, 0));
     assert_eq!(hits(&store, 0..50).len(), 50);
     store.put(&key(50), &noise(50, 300));
     wait_for(&store, State::Ready);
@@ -417,8 +420,8 @@ fn closing_the_store_ends_its_threads_soon() {
         ..options(dir.path())
     });
     store.put(&key(1), &noise(1, 100));
-    let before = threads();
-    assert!(before >= 3);
+    wait_for(&store, State::Ready);
+    assert!(threads() >= 3);
     let start = Instant::now();
     drop(store);
     assert!(start.elapsed() < Duration::from_secs(20));

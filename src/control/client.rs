@@ -49,7 +49,7 @@ pub fn ask(socket: &Path, request: Request, patience: Duration) -> Result<Value,
 
 /// The process id of the daemon that listens on `socket`, if it answers.
 pub fn ask_pid(socket: &Path) -> Option<u32> {
-    const PATIENCE: Duration = Duration::from_secs(2);
+    const PATIENCE: Duration = Duration::from_secs(5);
     let status = ask(socket, Request::Status, PATIENCE).ok()?;
     u32::try_from(status.get("pid")?.as_u64()?).ok()
 }

@@ -200,6 +200,10 @@ impl Shared {
         }
         // Those who ask from here on wait for the next turn.
         let mut barriers = std::mem::take(&mut *self.barriers.lock());
+        if !barriers.is_empty() {
+            // What was mounted since the wait, and before they asked.
+            look_at_mounts(mounts, changes);
+        }
         let mut look = !barriers.is_empty() || looked.elapsed() >= LOOK;
         let mut due = match barriers.is_empty() {
             true => 0,
@@ -250,15 +254,7 @@ impl Shared {
             let _ = rustix::io::read(&self.wake, &mut [0; 8]);
         }
         if mounted {
-            // Read to the end, or the next change would not be told of.
-            let mut table = Vec::new();
-            let read = mounts
-                .rewind()
-                .and_then(|()| mounts.read_to_end(&mut table));
-            if let Err(error) = read {
-                log::debug!("the mount table: {error}");
-            }
-            changes.extend([Change::Way, Change::Everything]);
+            mounts_changed(mounts, changes);
         }
     }
 
@@ -274,4 +270,28 @@ impl Shared {
         }
         self.operations.apply_first(changes, self.kernel.as_ref())
     }
+}
+
+/// Notes a change of the mount table, if there was one since it was looked at last.
+fn look_at_mounts(mounts: &mut File, changes: &mut Vec<Change>) {
+    let mut waiting = [PollFd::new(&*mounts, PollFlags::PRI)];
+    let at_once = Timespec::try_from(Duration::ZERO).ok();
+    match poll(&mut waiting, at_once.as_ref()) {
+        Ok(0) => {}
+        Ok(_) => mounts_changed(mounts, changes),
+        Err(errno) => log::debug!("the mount table: {errno}"),
+    }
+}
+
+/// The mount table has changed.
+fn mounts_changed(mounts: &mut File, changes: &mut Vec<Change>) {
+    // Read to the end, or the next change would not be told of.
+    let mut table = Vec::new();
+    let read = mounts
+        .rewind()
+        .and_then(|()| mounts.read_to_end(&mut table));
+    if let Err(error) = read {
+        log::debug!("the mount table: {error}");
+    }
+    changes.extend([Change::Way, Change::Everything]);
 }

@@ -101,7 +101,7 @@ mod tests {
         let (ours, theirs) = (entry_of(1, 5000), entry_of(2, 5000));
         assert!(direct.put(&key_of(1), &ours));
         store.put(&key_of(2), &Arc::new(theirs.clone()));
-        assert!(store.flush(Duration::from_secs(10)));
+        assert!(store.flush(Duration::from_secs(60)));
         assert_eq!(store.get(&key_of(1)), Lookup::Hit(Arc::new(ours)));
         assert_eq!(direct.get(&key_of(2)), Lookup::Hit(Arc::new(theirs)));
         assert_eq!(direct.get(&key_of(3)), Lookup::Miss(Miss::Absent));

@@ -12,7 +12,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::clock;
 use super::ledger::{Bucket, Ledger, Record};
@@ -21,6 +21,8 @@ use super::ledger::{Bucket, Ledger, Record};
 const CACHE: u64 = 16 << 20;
 /// sled writes and cleans its log at this interval, in milliseconds.
 const FLUSH_EVERY: u64 = 500;
+/// How long the lock of a database that was just closed is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
 /// A flush waits for the disk, which may be slow without being broken.
 const FLUSH_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -66,16 +68,17 @@ impl From<sled::Error> for Trouble {
 
 /// Opens a database. The lock of one that was just closed lives on for a moment in each child process
 /// that is between its fork and its exec: it is waited for.
-fn open_unlocked(config: &sled::Config) -> Result<sled::Db, Trouble> {
-    const TRIES: u32 = 40;
+fn open_unlocked(config: &sled::Config, patience: Duration) -> Result<sled::Db, Trouble> {
     const PAUSE: Duration = Duration::from_millis(25);
-    for _ in 0..TRIES {
+    let end = Instant::now() + patience;
+    loop {
         match config.open() {
-            Err(sled::Error::Io(error)) if is_locked(&error) => thread::sleep(PAUSE),
+            Err(sled::Error::Io(error)) if is_locked(&error) && Instant::now() < end => {
+                thread::sleep(PAUSE);
+            }
             result => return Ok(result?),
         }
     }
-    Ok(config.open()?)
 }
 
 /// Whether sled could not get its lock. It says so in words only.
@@ -129,7 +132,7 @@ impl SledLedger {
                     .path(path)
                     .cache_capacity(CACHE)
                     .flush_every_ms(Some(FLUSH_EVERY));
-                match guarded(|| open_unlocked(&config)) {
+                match guarded(|| open_unlocked(&config, LOCK_PATIENCE)) {
                     Ok(db) => {
                         let _ = opened.send(Ok(()));
                         for job in work {
@@ -246,7 +249,7 @@ mod tests {
     use super::*;
     use crate::store::testing::key_of;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const PATIENCE: Duration = Duration::from_secs(60);
 
     fn records(count: u64) -> Vec<(Bucket, Vec<Record>)> {
         let record = |number| {
@@ -288,7 +291,7 @@ mod tests {
             thread::sleep(Duration::from_millis(200));
             drop(held);
         });
-        open_unlocked(&sled::Config::new().path(&path)).unwrap();
+        open_unlocked(&sled::Config::new().path(&path), PATIENCE).unwrap();
         until_free.join().unwrap();
     }
 
@@ -299,11 +302,13 @@ mod tests {
         let panicked: Result<(), _> = ledger.call(PATIENCE, |_| panic!("on purpose"));
         assert_eq!(panicked, Err(Trouble::Panicked("on purpose".to_owned())));
         let short = Duration::from_millis(20);
-        let late = ledger.call(short, |_| {
-            thread::sleep(Duration::from_millis(500));
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let late = ledger.call(short, move |_| {
+            let _ = ended.recv();
             Ok(())
         });
         assert_eq!(late, Err(Trouble::TimedOut(short)));
+        drop(end);
         ledger.close(PATIENCE);
     }
 

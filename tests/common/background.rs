@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use pycfs::pyc::Target;
 
-use super::mounted::{Mounted, pycfs};
+use super::mounted::{Mounted, PATIENT, pycfs};
 
 /// How long anything may take before a test gives up; two slow cores are shared by many.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -217,7 +217,7 @@ impl Background {
     pub fn command(&self) -> Command {
         let mut command = pycfs();
         command
-            .args(["mount", "--store"])
+            .args(["mount", "-o", PATIENT, "--store"])
             .arg(self.store())
             .arg("--log")
             .arg(self.log_file());

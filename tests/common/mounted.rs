@@ -6,8 +6,12 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::background::PATIENCE;
+use super::background::{PATIENCE, eventually};
 use super::skipped;
+
+/// The option that each mount has, unless a test says otherwise: what a reader is to be served is
+/// served, also where a thread does not run for seconds.
+pub const PATIENT: &str = "deadline=20s";
 
 /// Whether mounts can be made here; says so loudly if not.
 pub fn can_mount() -> bool {
@@ -91,7 +95,7 @@ impl Mounted {
     pub fn start(&mut self, options: &[&str]) {
         let mut command = pycfs();
         command
-            .args(["mount", "-f", "--store"])
+            .args(["mount", "-f", "-o", PATIENT, "--store"])
             .arg(&self.store)
             .args(options);
         self.start_with(command);
@@ -169,11 +173,32 @@ impl Mounted {
 
     /// One number of the status, by its path.
     pub fn count(&self, pointer: &str) -> u64 {
-        let status = self.status().unwrap();
+        let mut status = None;
+        eventually("the daemon tells of itself", || {
+            status = self.status();
+            status.is_some()
+        });
         status
-            .pointer(pointer)
-            .and_then(serde_json::Value::as_u64)
+            .as_ref()
+            .and_then(|status| status.pointer(pointer)?.as_u64())
             .unwrap()
+    }
+
+    /// Waits until the store is open, so that what is in it is found.
+    pub fn store_opened(&self) {
+        eventually("the store is open", || {
+            self.status()
+                .is_some_and(|status| status["store"]["state"] != "opening")
+        });
+    }
+
+    /// Waits until the store's index is open and its blobs are counted.
+    pub fn store_ready(&self) {
+        eventually("the index of the store is open", || {
+            self.status().is_some_and(|status| {
+                status["store"]["state"] == "ready" && status["store"]["counting"] == false
+            })
+        });
     }
 
     /// Unmounts and returns the daemon's exit code.

@@ -75,6 +75,15 @@ pub fn open(dir: &Path) -> Arc<Store> {
     Store::open(options(dir))
 }
 
+/// Opens a store whose sweeps are over, so that what a test puts there stays.
+pub fn open_unswept(dir: &Path) -> Arc<Store> {
+    let mut options = options(dir);
+    options.pace.sweep = Duration::from_secs(600);
+    let store = Store::open(options);
+    wait_for(&store, State::Ready);
+    store
+}
+
 /// Opens a store with a limit.
 pub fn open_with_limit(dir: &Path, limit: u64) -> Arc<Store> {
     Store::open(Options {

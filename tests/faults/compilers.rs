@@ -66,7 +66,7 @@ fn a_stopped_worker_costs_its_job_no_more_than_the_deadline_and_is_replaced() {
         return;
     };
     let daemon = it.mount(&["-o", "backend=interpreter,deadline=1s,compile_timeout=3s"]);
-    assert!(modules.read(0), "a worker is there");
+    eventually("a worker is there", || modules.read(0));
     assert!(signal_workers(daemon, Signal::STOP) > 0);
     let start = Instant::now();
     for number in 1..4 {
@@ -135,11 +135,9 @@ fn an_interpreter_that_hangs_makes_entries_absent_within_the_deadline() {
         assert!(it.mount_point().join("mod.py").exists());
         let workers = children(daemon);
         ends_with(0, pycfs().arg("umount").arg(it.mount_point()));
-        assert!(!is_running(daemon), "{name}");
-        assert!(
-            workers.iter().all(|pid| !is_running(*pid)),
-            "{name}: workers are left"
-        );
+        eventually("it has ended with its workers", || {
+            !is_running(daemon) && workers.iter().all(|pid| !is_running(*pid))
+        });
     }
 }
 

@@ -10,9 +10,9 @@ use pycfs::pyc::Target;
 use crate::common::background::{Background, pyc_in};
 use crate::common::{interpreters, run_script};
 
-/// The longest that a reader may wait for anything: the deadline of the mounts here (5 s) and
+/// The longest that a reader may wait for anything: the deadline of the mounts here (20 s) and
 /// what a machine with too much to do adds.
-pub const LONGEST: Duration = Duration::from_secs(30);
+pub const LONGEST: Duration = Duration::from_secs(60);
 
 /// The newest interpreter of the machine.
 pub fn newest() -> Option<(Target, PathBuf)> {

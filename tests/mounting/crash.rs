@@ -72,7 +72,7 @@ fn a_dead_mount_over_its_own_source_is_repaired() {
     assert!(source.join("mod.py").exists());
     let second = pid();
     ends_with(0, pycfs().arg("umount").arg(source));
-    assert!(!is_running(second));
+    eventually("the daemon has ended", || !is_running(second));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use pycfs::pyc::Target;
 use serde_json::Value;
 
 use crate::common::background::{
-    Background, PATIENCE, bounded, ends_with, eventually, in_own_namespace, pyc_in,
+    Background, PATIENCE, bounded, ends_with, eventually, in_own_namespace, is_running, pyc_in,
 };
 use crate::common::mounted::pycfs;
 use crate::common::{interpreters, skipped};
@@ -300,6 +300,7 @@ fn answers_are_counted_by_where_they_came_from_or_why_there_was_none() {
     eventually("the entry is written", || it.count("/store/written") == 1);
     ends_with(0, pycfs().arg("umount").arg(place));
     mount();
+    it.store_opened();
     grown("/synthesis/store_hits", &|| assert!(present("mod")));
     assert_eq!(it.count("/synthesis/compiles"), 0);
 }
@@ -373,7 +374,7 @@ fn the_log_goes_to_a_file_at_the_level_that_is_asked_for() {
         let pid = it.adopt();
         assert!(!pyc_in(it.mount_point(), "broken", target).exists());
         ends_with(0, pycfs().arg("umount").arg(it.mount_point()));
-        assert!(!crate::common::background::is_running(pid));
+        eventually("the daemon has ended", || !is_running(pid));
         let log = fs::read_to_string(it.dir().join(name)).unwrap();
         assert_eq!(log.contains("is mounted on"), info, "{level}: {log}");
         assert_eq!(log.contains("is unmounted"), info, "{level}: {log}");

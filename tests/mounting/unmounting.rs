@@ -219,7 +219,7 @@ fn a_daemon_killed_while_its_successor_serves_takes_nothing_with_it() {
     assert!(it.mount_point().join("successor.py").exists());
     assert_eq!(it.count("/pid"), u64::from(second));
     ends_with(0, pycfs().arg("umount").arg(it.mount_point()));
-    assert!(!is_running(second));
+    eventually("the second one has ended", || !is_running(second));
 }
 
 #[test]
@@ -241,7 +241,8 @@ fn two_daemons_on_one_place_are_both_told_apart() {
     assert!(!is_running(second), "it was waited for");
     assert_eq!(it.count("/pid"), first, "the one beneath answers again");
     ends_with(0, pycfs().arg("umount").arg(it.mount_point()));
-    assert!(!is_running(u32::try_from(first).unwrap()));
+    let first = u32::try_from(first).unwrap();
+    eventually("it has ended", || !is_running(first));
 }
 
 /// The fixture's own promise.
