@@ -75,6 +75,7 @@ fn a_store_replaced_by_a_file_costs_no_entry_and_is_told() {
     ends_with(0, pycfs().arg("umount").arg(it.mount_point()));
     it.mount(&[]);
     served(&it, "again");
+    it.store_opened();
     assert!(it.status().unwrap()["store"]["reason"].is_string());
     assert_eq!(
         fs::read(it.store()).unwrap(),
@@ -247,6 +248,7 @@ fn a_store_that_others_can_write_is_not_used_and_costs_no_entry() {
     fs::set_permissions(it.store(), fs::Permissions::from_mode(0o1777)).unwrap();
     it.mount(&[]);
     served(&it, "m");
+    it.store_opened();
     assert_eq!(state(&it), "memory-only");
     let reason = it.status().unwrap()["store"]["reason"].to_string();
     assert!(reason.contains("chmod"), "{reason}");
