@@ -1,6 +1,7 @@
 """Compares JUnit files of regrtest: compare_junit.py NATIVE OURS [OURS AGAIN].
 
-Prints the counts and each test whose result got worse; of two runs here the better counts. Status 1 when there is one, or when tests are missing.
+Prints the counts and each test whose result got worse; of two runs here the better counts. Status 1 when there is one,
+or when tests are missing.
 """
 
 import sys

@@ -160,9 +160,7 @@ fn wait_for_result(reader: OwnedFd) -> u8 {
             *code
         }
         _ => {
-            complain(format_args!(
-                "pycfs: the daemon died while it started; run with -f to see why"
-            ));
+            complain("pycfs: the daemon died while it started; run with -f to see why");
             INTERNAL_ERROR
         }
     }

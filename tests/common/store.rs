@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pycfs::compiler::BuildId;
 use pycfs::pyc::{Level, Target, Template};
@@ -12,7 +12,7 @@ use pycfs::store::{Digest, Entry, Key, Lookup, Miss, Options, Pace, State, Store
 
 use super::{from_hex, skipped};
 
-pub const LONG: Duration = super::background::PATIENCE;
+pub use super::background::{PATIENCE as LONG, eventually as wait_until};
 
 /// A key that differs for each number.
 pub fn key(number: u64) -> Key {
@@ -90,15 +90,6 @@ pub fn open_with_limit(dir: &Path, limit: u64) -> Arc<Store> {
         limit,
         ..options(dir)
     })
-}
-
-/// Waits until something holds.
-pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + LONG;
-    while !holds() {
-        assert!(Instant::now() < end, "still not so: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Waits until the store is in that state and has counted its blobs.

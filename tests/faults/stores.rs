@@ -33,7 +33,7 @@ fn serving(options: &[&str]) -> Option<(Background, Modules)> {
     let modules = Modules::write(&it, "m", 60)?;
     it.mount(options);
     assert_eq!(modules.read_all(), 60);
-    eventually("the store is open", || state(&it) != "opening");
+    it.store_opened();
     Some((it, modules))
 }
 
