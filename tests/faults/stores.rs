@@ -198,7 +198,9 @@ fn a_damaged_store_costs_no_entry() {
     it.mount(&[]);
     assert_eq!(modules.read_all(), 60);
     served(&it, "new");
-    assert_eq!(it.count("/synthesis/store_hits"), 0);
+    // Nothing that was there is used: each module was compiled again. Hits are no measure of that, since one that
+    // was compiled ahead of its reader may still wait to be written, and that is a hit, too.
+    assert_eq!(it.count("/synthesis/compiles"), 90);
 }
 
 #[test]
