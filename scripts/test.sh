@@ -24,7 +24,7 @@ step() {
     if [ "$name" = "cargo test" ]; then
         while read -r line; do summary+=("$line"); done < <(grep -E '^test result: ' "$log" || true)
     fi
-    while read -r line; do summary+=("$line"); done < <(grep '^SKIPPED' "$log" | sort -u || true)
+    while read -r line; do summary+=("$line"); done < <(grep -E '^(SKIPPED|UNSTEADY)' "$log" | sort -u || true)
     summary+=("$name: $(grep -v '^$' "$log" | tail -n 1) ($((SECONDS - start)) s)")
     rm -f "$log"
     if [ "$status" -ne 0 ]; then
@@ -38,6 +38,7 @@ if [ "$(id -u)" -eq 0 ]; then
     # Without references the versions that this distribution lacks are skipped by name in the tests.
     step "references" "$SCRIPTS/references.sh"
 fi
+step "runner.sh" "$SCRIPTS/runner.sh"
 # Each test that mounts runs isolated from the others, with a limit of time.
 triple="$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')"
 step "cargo test" env "CARGO_TARGET_${triple}_RUNNER=$SCRIPTS/isolated.sh" cargo test --locked --no-fail-fast
