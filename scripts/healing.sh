@@ -52,7 +52,7 @@ collect() {
 
 mount_tree "$WORK/src" "$WORK/mount"
 replace() {
-    timeout 60 "$PYCFS" mount --replace -o "allow_other,deadline=20s,store=$WORK/store$INTERPRETER_OPTIONS" "$WORK/src" "$WORK/mount" </dev/null
+    timeout 60 "$PYCFS" mount --replace -o "allow_other,$PATIENT,store=$WORK/store$INTERPRETER_OPTIONS" "$WORK/src" "$WORK/mount" </dev/null
 }
 start_readers
 check "$TIMES upgrades" at_steps replace

@@ -127,14 +127,16 @@ find_pycfs() {
     export PYCFS
 }
 
+# For mounts: a reader is served also where a thread does not run for seconds, unless a later option says otherwise.
+PATIENT="deadline=20s"
+
 # Each script has a store of its own below $WORK; STORE may be set before the call of mount_tree.
 # mount_tree SRC MNT [OPTIONS]: mounts in the background (the parent answers when it is ready).
 mount_tree() {
     local source="$1" target="$2" options="${3:-}" store="${STORE:-$WORK/store}" each
     # Fails on a dead mount, which is for pycfs to repair.
     mkdir -p "$target" 2>/dev/null || true
-    # A reader is served also where a thread does not run for seconds, unless the script says otherwise.
-    options="store=$store,deadline=20s${options:+,$options}"
+    options="store=$store,$PATIENT${options:+,$options}"
     # The references are on nobody's PATH; the readers of a script are also its compilers.
     if [ -z "${INTERPRETER_OPTIONS:-}" ]; then
         for each in $(interpreters); do INTERPRETER_OPTIONS+=",interpreter=$each"; done
