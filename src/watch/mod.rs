@@ -141,8 +141,8 @@ impl Events {
         }
     }
 
-    /// Reads a part of the events that are waiting and appends what they mean. Gives the bytes
-    /// that they took in the queue; when it gives 0, everything that happened before the call was
+    /// Reads a part of the events that are waiting and appends what they mean. Gives what they
+    /// counted in [`Events::waiting`]; when it gives 0, everything that happened before the call was
     /// reported.
     pub fn read(&self, changes: &mut Vec<Change>) -> usize {
         match self {
@@ -151,8 +151,8 @@ impl Events {
         }
     }
 
-    /// The bytes of events that are waiting. When as many have been read, everything that happened
-    /// before the call was reported.
+    /// How much is waiting, in bytes as the system counts events. When as many have been read,
+    /// everything that happened before the call was reported.
     pub fn waiting(&self) -> io::Result<u64> {
         Ok(rustix::io::ioctl_fionread(self)?)
     }
