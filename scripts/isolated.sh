@@ -8,8 +8,8 @@
 # A test that failed while others ran beside it is run twice more, alone. If it passes both times it is told as UNSTEADY,
 # with what it printed, and is no failure: on a busy machine a test may see a moment that it did not reckon with, and
 # that is a defect of the test to be mended. No second run for what would be a defect of pycfs however rare: an answer
-# that is stale, torn or wrong, a panic of our own code, a crash, a hang, something left behind; nor for more than
-# one test of a binary.
+# that is stale, torn or wrong, an error of the system, a panic of our own code, a crash, a hang, something left behind;
+# nor for more than one test of a binary.
 # Where this user may make namespaces, a test has a mount and a process namespace of its own: they end with it. Else it has
 # a process group, a mark in its environment by which its daemons are found (they have sessions of their own), and a
 # temporary folder below which every mount is taken away.
@@ -36,8 +36,8 @@ fi
 
 limit="${PYCFS_TEST_TIMEOUT:-900}"
 # What no second run excuses, in the words of the tests and of a panic's message: rules that were broken, panics of our
-# code, and contents (lists of bytes, texts) that differ.
-never='stale|torn|wrong|panicked at (\./)?src/|left: \[|left: "'
+# code, errors of the system, and contents (lists of bytes, texts) that differ. What is left is counts, states and times.
+never='stale|torn|wrong|panicked at (\./)?src/|Os \{ code|left: \[|left: "'
 work="$(mktemp -d "${TMPDIR:-/tmp}/pycfs-isolated.XXXXXX")"
 # Other users reach the mounts of some tests.
 chmod 755 "$work"

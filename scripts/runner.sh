@@ -31,6 +31,7 @@ always) fails 'left: 4' ;;
 stale_once) once 'm1 is stale' ;;
 wrong_once) once 'm1 is wrong' ;;
 bytes_once) once '  left: [1, 2]' ;;
+absent_once) once 'called `Result::unwrap()` on an `Err` value: Os { code: 2, kind: NotFound }' ;;
 panic_once) once "thread 'reader' panicked at src/pycache/answers.rs:1:1" ;;
 crash_once) once 'no more' 134 ;;
 leaves) sleep "$RUNNER_SLEEP" & ;;
@@ -61,7 +62,7 @@ same "it is told of" 1 "$(grep -c '^UNSTEADY once of mirror' "$WORK/output")"
 same "what it printed is shown" 1 "$(grep -c '^| left: 4' "$WORK/output")"
 outcome "a test that fails again" 1 "test twice ... FAILED" twice
 outcome "two that fail once are one too many" 1 "test once_more ... FAILED" once once_more
-for each in stale_once wrong_once bytes_once panic_once crash_once; do
+for each in stale_once wrong_once bytes_once absent_once panic_once crash_once; do
     outcome "no second run: $each" 1 "test $each ... FAILED" "$each"
     same "no second run: $each ran once" 1 "$(runs "$each")"
 done
