@@ -14,12 +14,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use common::background::{PATIENCE, eventually};
-use common::mounted::{Mounted, succeed};
+use common::background::{PATIENCE, eventually, signal};
+use common::mounted::{Mounted, pycfs, succeed};
 use common::{command, interpreters, skipped};
 use pycfs::pyc::Target;
+use rustix::process::Signal;
 
 /// Mounts in a mode; `None`, and said so, where there is no such mode here.
 fn mounted(mode: &str) -> Option<Mounted> {
@@ -177,6 +178,48 @@ fn a_missing_name_is_asked_for_once_and_found_when_it_comes() {
 }
 
 /// Edits that leave size and times as they were, by every way, in every mode.
+#[test]
+fn after_a_barrier_nothing_is_stale_however_many_events_wait() {
+    // Many reads' worth, and fewer than a queue holds.
+    const FILES: usize = 4000;
+    for mode in ["watch", "watch/inotify"] {
+        let Some(mounted) = mounted(mode) else {
+            continue;
+        };
+        fs::create_dir(mounted.source().join("many")).unwrap();
+        mounted.write("m.txt", "0");
+        mounted.settle();
+        // The directory is held, so that its events count with inotify too.
+        let many = mounted.mount_point().join("many");
+        assert_eq!(fs::read_dir(many).unwrap().count(), 0);
+        let text = || fs::read_to_string(mounted.mount_point().join("m.txt")).unwrap();
+        assert_eq!(text(), "0");
+        for round in 1..=3_u32 {
+            let new = format!("new{round}");
+            let is_there = || mounted.mount_point().join(&new).exists();
+            assert!(!is_there());
+            // What the kernel keeps stays until the daemon, which rests meanwhile, has read of the edit.
+            signal(mounted.pid(), Signal::STOP);
+            for number in 0..FILES {
+                mounted.write(&format!("many/{number}"), "");
+            }
+            mounted.write("m.txt", round.to_string());
+            mounted.write(&new, "");
+            // Asked while all of it waits: it is there when the daemon goes on.
+            let mut sync = pycfs()
+                .arg("sync")
+                .arg(mounted.mount_point())
+                .spawn()
+                .unwrap();
+            std::thread::sleep(Duration::from_millis(200));
+            signal(mounted.pid(), Signal::CONT);
+            assert!(sync.wait().unwrap().success());
+            assert!(is_there(), "{mode} {round}: a name that came is missing");
+            assert_eq!(text(), round.to_string(), "{mode}");
+        }
+    }
+}
+
 #[test]
 fn after_a_barrier_no_edit_is_stale_in_any_mode() {
     let Some((target, _)) = newest() else { return };
