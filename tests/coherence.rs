@@ -177,7 +177,6 @@ fn a_missing_name_is_asked_for_once_and_found_when_it_comes() {
     assert!(!missing.exists());
 }
 
-/// Edits that leave size and times as they were, by every way, in every mode.
 #[test]
 fn after_a_barrier_nothing_is_stale_however_many_events_wait() {
     // Many reads' worth, and fewer than a queue holds.
@@ -220,6 +219,7 @@ fn after_a_barrier_nothing_is_stale_however_many_events_wait() {
     }
 }
 
+/// Edits that leave size and times as they were, by every way, in every mode.
 #[test]
 fn after_a_barrier_no_edit_is_stale_in_any_mode() {
     let Some((target, _)) = newest() else { return };
