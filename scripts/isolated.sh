@@ -115,7 +115,7 @@ count() { find "$work" -maxdepth 1 -name "*.$1" | wc -l; }
 
 # one TEST NUMBER: its output goes to a file, its outcome to another.
 one() {
-    local test="$1" file="$work/$2" folder="$work/tmp-$2" status=0 waited=0 mark="$$-$2"
+    local test="$1" file="$work/$2" folder="$work/$2.tmp" status=0 waited=0 mark="$$-$2"
     mkdir -m 755 "$folder"
     start "$test" "$mark" "$folder" >"$file.log" 2>&1 </dev/null &
     local outer=$!
@@ -149,27 +149,29 @@ one() {
     fi
 }
 
-# again FILE: runs a failed test twice more, alone; tells what came out.
-again() {
-    local file="$1" test round
+# passes_alone TEST: whether a test passes twice with no other beside it.
+passes_alone() {
+    local round
+    mkdir -m 755 "$work/alone"
+    for round in 1 2; do
+        one "$1" "alone/$round" >/dev/null
+        [ -e "$work/alone/$round.ok" ] || return 1
+    done
+}
+
+# tell FILE: what became of a failed test, with what it printed.
+tell() {
+    local file="$1" test
     test="$(cat "$file.failed")"
-    if [ -e "$file.doubtful" ] && [ "$(count doubtful)" -eq 1 ]; then
-        for round in 1 2; do
-            one "$test" "again-$round" >/dev/null
-            [ -e "$work/again-$round.ok" ] || break
-        done
-        if [ -e "$work/again-1.ok" ] && [ -e "$work/again-2.ok" ]; then
-            mv "$work/again-1.ok" "$file.ok"
-            rm "$work/again-2.ok" "$file.failed"
-            printf 'test %s ... unsteady\n' "$test"
-            printf 'UNSTEADY %s of %s: failed once, passed twice when it ran alone\n' "$test" "${name%-*}"
-            sed 's/^/| /' "$file.told"
-            return
-        fi
-        find "$work" -maxdepth 1 -name 'again-*' -delete
+    if [ -e "$file.doubtful" ] && [ "$(count doubtful)" -eq 1 ] && passes_alone "$test"; then
+        mv "$file.failed" "$file.ok"
+        printf 'test %s ... unsteady\n' "$test"
+        printf 'UNSTEADY %s of %s: failed once, passed twice when it ran alone\n' "$test" "${name%-*}"
+        sed 's/^/| /' "$file.told"
+    else
+        printf 'test %s ... FAILED\n' "$test"
+        cat "$file.told"
     fi
-    printf 'test %s ... FAILED\n' "$test"
-    cat "$file.told"
 }
 
 filters=()
@@ -197,7 +199,7 @@ for test in "${tests[@]}"; do
 done
 wait
 for each in "$work"/*.failed; do
-    if [ -e "$each" ]; then again "${each%.failed}"; fi
+    if [ -e "$each" ]; then tell "${each%.failed}"; fi
 done
 failed="$(count failed)"
 passed="$(count ok)"

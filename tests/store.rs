@@ -103,7 +103,7 @@ fn a_damaged_blob_is_a_miss_and_goes() {
     fs::remove_dir(&file).unwrap();
 
     store.put(&key(0), &noise(0, 600));
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     // All but the time of creation and the checksum.
     let end = good.len() - 32;
     assert_eq!(fs::read(&file).unwrap()[48..end], good[48..end]);
@@ -135,7 +135,7 @@ fn the_least_recently_used_blobs_are_evicted_and_the_account_is_exact() {
     for number in 0..20 {
         assert!(is_hit(&store, number));
     }
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     fill(&store, 80..100, 1000);
     assert_eq!(account(&store), files(dir.path()));
     let status = store.status();
@@ -175,7 +175,7 @@ fn uses_are_remembered_across_runs_and_lost_indexes() {
         );
         // Reading them made all of them recent: put the order back.
         let start = SystemTime::now() - Duration::from_secs(1000);
-        assert!(store.flush(LONG));
+        assert!(store.flush(PATIENCE));
         drop(store);
         for number in (0..10).chain(gone..30) {
             let age = if number < 10 { 900 } else { number };
@@ -197,15 +197,15 @@ fn any_limit_works_and_may_shrink_between_runs() {
     drop(store);
 
     let store = open_with_limit(dir.path(), 100_000);
-    wait_until("evicted to the limit", || files(dir.path()).1 <= 100_000);
-    wait_until("counted", || {
+    eventually("evicted to the limit", || files(dir.path()).1 <= 100_000);
+    eventually("counted", || {
         store.status().bytes == Some(files(dir.path()).1)
     });
     drop(store);
 
     // Smaller than one blob: nothing fits, what is put is held in memory.
     let store = open_with_limit(dir.path(), 500);
-    wait_until("emptied", || files(dir.path()) == (0, 0));
+    eventually("emptied", || files(dir.path()) == (0, 0));
     fill(&store, 200..201, 5000);
     assert!(is_hit(&store, 200));
     assert_eq!(files(dir.path()), (0, 0));
@@ -252,10 +252,10 @@ fn the_sweep_adopts_orphans_and_removes_what_is_no_blob() {
     let link = short.with_file_name("0".repeat(30));
     std::os::unix::fs::symlink("/etc/passwd", &link).unwrap();
 
-    wait_until("the account agrees", || {
+    eventually("the account agrees", || {
         account(&store) == files(dir.path())
     });
-    wait_until("89 blobs", || account(&store).0 == 89);
+    eventually("89 blobs", || account(&store).0 == 89);
     assert!(fs::symlink_metadata(&link).is_err());
     assert!(store.status().counts.adopted >= 49);
     let report = store.gc(u64::MAX).unwrap();
@@ -272,7 +272,7 @@ fn verify_reports_and_drops_bad_blobs() {
     }
     // Whole and checked, but no code object.
     store.put(&key(20), &noise(20, 500));
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     let file = blob_file(dir.path(), 3);
     let mut bytes = fs::read(&file).unwrap();
     bytes[100] ^= 1;
@@ -341,7 +341,7 @@ fn many_threads_get_put_and_collect_together() {
             });
         }
     });
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     let report = store.gc(u64::MAX).unwrap();
     assert_eq!(report.agreement, Default::default());
     assert_eq!((report.entries, report.bytes), files(dir.path()));
@@ -357,7 +357,7 @@ fn a_full_queue_drops_and_counts() {
     for number in 0..20 {
         store.put(&key(number), &large);
     }
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     let counts = store.status().counts;
     assert_eq!(counts.puts, 20);
     assert!(counts.dropped_queue > 0);

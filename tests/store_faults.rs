@@ -40,7 +40,7 @@ fn index_files(dir: &Path) -> Vec<PathBuf> {
 fn expect_whole(dir: &Path, numbers: std::ops::Range<u64>, length: usize) -> u64 {
     let store = open(dir);
     // The index may take its time, the folder may not.
-    wait_until("the folder is open", || is_hit(&store, numbers.start));
+    eventually("the folder is open", || is_hit(&store, numbers.start));
     for number in numbers.clone() {
         let expected = Lookup::Hit(noise(number, length));
         assert_eq!(store.get(&key(number)), expected);
@@ -108,11 +108,11 @@ fn an_index_that_never_opens_is_given_up_while_blobs_are_served() {
     let store = Store::open(options);
     assert!(start.elapsed() < Duration::from_secs(3));
     assert_eq!(store.status().state, State::Opening);
-    wait_until("the folder is open", || is_hit(&store, 0));
+    eventually("the folder is open", || is_hit(&store, 0));
     assert_eq!(hits(&store, 0..50).len(), 50);
     store.put(&key(50), &noise(50, 300));
     wait_for(&store, State::Ready);
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     assert_eq!(account(&store), files(dir.path()));
     assert_eq!(store.status().counts.index_lost, 1);
 }
@@ -131,7 +131,7 @@ fn two_stores_share_a_folder_and_the_second_takes_over() {
     fill(&second, 50..100, 500);
     assert_eq!(hits(&first, 0..100).len(), 100);
     assert_eq!(hits(&second, 0..100).len(), 100);
-    wait_until("adopted", || account(&first) == files(dir.path()));
+    eventually("adopted", || account(&first) == files(dir.path()));
     assert_eq!(account(&first).0, 100);
 
     drop(first);
@@ -172,7 +172,7 @@ fn a_folder_removed_under_load_is_made_again() {
     });
     // What one writes before it has noticed that its folder is gone is lost.
     let mut number = 1000;
-    wait_until("what one writes the other one finds again", || {
+    eventually("what one writes the other one finds again", || {
         let numbers = number..number + 20;
         fill(&first, number..number + 10, 900);
         fill(&second, number + 10..number + 20, 900);
@@ -183,7 +183,7 @@ fn a_folder_removed_under_load_is_made_again() {
     });
     drop(second);
     wait_for(&first, State::Ready);
-    wait_until("the account agrees", || account(&first) == files(&root));
+    eventually("the account agrees", || account(&first) == files(&root));
 }
 
 #[test]
@@ -195,7 +195,7 @@ fn a_store_on_a_small_full_disk_keeps_working() {
     let store = open(&root);
     wait_for(&store, State::Ready);
     let mut number = 0;
-    wait_until("blobs make room for others", || {
+    eventually("blobs make room for others", || {
         fill(&store, number..number + 100, 8000);
         assert_eq!(hits(&store, number..number + 100).len(), 100);
         number += 100;
@@ -203,13 +203,13 @@ fn a_store_on_a_small_full_disk_keeps_working() {
         counts.evicted > 0 && counts.written > 900
     });
     // It works on, and says how.
-    wait_until("written to disk again", || {
+    eventually("written to disk again", || {
         let written = store.status().counts.written;
         fill(&store, 99_999..100_000, 8000);
         fs::remove_file(blob_file(&root, 99_999)).ok();
         store.status().counts.written > written
     });
-    wait_until("the account agrees", || {
+    eventually("the account agrees", || {
         let status = store.status();
         status.bytes == Some(files(&root).1)
     });
@@ -224,7 +224,7 @@ fn a_store_on_a_small_full_disk_keeps_working() {
     for number in 200_000..200_100 {
         put(&store, number, &noise(number, 8000));
     }
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
     assert!(is_hit(&store, 200_099));
     drop(store);
 
@@ -232,18 +232,18 @@ fn a_store_on_a_small_full_disk_keeps_working() {
     while std::io::Write::write_all(&mut full, &chunk).is_ok() {}
     let store = open(&root);
     let mut lasting = Vec::new();
-    wait_until("what is on disk is served", || {
+    eventually("what is on disk is served", || {
         lasting = hits(&store, 0..number);
         !lasting.is_empty()
     });
-    wait_until("no longer opening", || {
+    eventually("no longer opening", || {
         store.status().state != State::Opening
     });
     fill(&store, 300_000..300_010, 8000);
     // Earlier ones may have made room.
     assert!(is_hit(&store, 300_009));
     fs::remove_file(filler).unwrap();
-    wait_until("ready again", || {
+    eventually("ready again", || {
         fill(&store, 300_010..300_011, 8000);
         store.status().state == State::Ready
     });
@@ -403,7 +403,7 @@ fn kill_at_any_moment_leaves_whole_blobs_only() {
                 Lookup::Miss(miss) => assert_eq!(miss, Miss::Absent),
             }
         }
-        wait_until("the account agrees", || {
+        eventually("the account agrees", || {
             account(&store) == files(dir.path())
         });
     }

@@ -12,7 +12,7 @@ use pycfs::store::{Digest, Entry, Key, Lookup, Miss, Options, Pace, State, Store
 
 use super::{from_hex, skipped};
 
-pub use super::background::{PATIENCE as LONG, eventually as wait_until};
+pub use super::background::{PATIENCE, eventually};
 
 /// A key that differs for each number.
 pub fn key(number: u64) -> Key {
@@ -94,7 +94,7 @@ pub fn open_with_limit(dir: &Path, limit: u64) -> Arc<Store> {
 
 /// Waits until the store is in that state and has counted its blobs.
 pub fn wait_for(store: &Store, state: State) {
-    wait_until(&format!("{state:?}, but {:?}", store.status()), || {
+    eventually(&format!("{state:?}, but {:?}", store.status()), || {
         let status = store.status();
         status.state == state && (state != State::Ready || !status.counting)
     });
@@ -105,12 +105,12 @@ pub fn fill(store: &Store, numbers: std::ops::Range<u64>, length: usize) {
     for number in numbers {
         put(store, number, &noise(number, length));
     }
-    assert!(store.flush(LONG));
+    assert!(store.flush(PATIENCE));
 }
 
 /// Puts an entry, waiting while the queue is full.
 pub fn put(store: &Store, number: u64, entry: &Arc<Entry>) {
-    wait_until("room in the queue", || store.status().queued < 400);
+    eventually("room in the queue", || store.status().queued < 400);
     store.put(&key(number), entry);
 }
 
